@@ -1,0 +1,142 @@
+//! The catalog: what is sold. Features, plans, add-ons and the routes they gate, validated as a whole.
+//!
+//! A [`Catalog`] is immutable and compiled: names are resolved once to dense indices, `extends` is flattened, and every
+//! problem of the source text has been reported before one exists. Load it with [`Catalog::parse`].
+
+mod entry;
+mod error;
+mod feature;
+mod grants;
+mod hash;
+mod load;
+mod node;
+mod plan;
+mod quota;
+mod reader;
+mod routing;
+mod symbol;
+
+use std::fmt;
+
+use chrono::TimeDelta;
+use rustc_hash::FxHashMap;
+
+pub use entry::{Entry, EntryKind};
+pub use error::{CatalogError, Problem};
+pub use feature::{Feature, FeatureIndex, FeatureKind, GaugeCount, OnPlanChange, Value};
+pub use grants::InvalidEntry;
+pub use plan::{AddOn, AddOnEntry, AddOnKind, Plan, PlanIndex, StripeRefs};
+pub use quota::{Anchor, Overage, Quota};
+pub use routing::{Charge, Consume, Require, Route, Routing, Unmatched};
+pub(crate) use symbol::Symbol;
+
+/// The fingerprint of a catalog: its meaning, not its layout. Comments, spacing and the order of keys in a table do not
+/// change it; the order of plans, add-ons and routes, names for people and expanded prices do.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CatalogHash(pub(crate) [u8; 32]);
+
+impl CatalogHash {
+    /// The first four bytes as 8 hex digits, as decisions show it.
+    #[must_use]
+    pub fn short(self) -> String {
+        let [a, b, c, d, ..] = self.0;
+        format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
+impl fmt::Debug for CatalogHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CatalogHash({self})")
+    }
+}
+
+impl fmt::Display for CatalogHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// What is sold: features, plans, add-ons and routes, validated and compiled.
+#[derive(Debug)]
+pub struct Catalog {
+    pub(crate) hash: CatalogHash,
+    pub(crate) past_due_grace: TimeDelta,
+    pub(crate) features: Vec<Feature>,
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) addons: Vec<AddOn>,
+    pub(crate) default_plan: Option<PlanIndex>,
+    pub(crate) routing: Routing,
+    pub(crate) feature_names: FxHashMap<Symbol, FeatureIndex>,
+    pub(crate) plan_names: FxHashMap<Symbol, PlanIndex>,
+    pub(crate) addon_names: FxHashMap<Symbol, usize>,
+}
+
+impl Catalog {
+    /// The catalog's fingerprint. Every decision names it.
+    #[must_use]
+    pub const fn hash(&self) -> CatalogHash {
+        self.hash
+    }
+
+    /// How long a `past_due` subscription keeps its access.
+    #[must_use]
+    pub const fn past_due_grace(&self) -> TimeDelta {
+        self.past_due_grace
+    }
+
+    /// Every feature, in the order of their names.
+    #[must_use]
+    pub fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// The feature of that name.
+    #[must_use]
+    pub fn feature(&self, name: &str) -> Option<&Feature> {
+        self.feature_index(name).and_then(|index| self.features.get(index.get()))
+    }
+
+    /// Every plan, in catalog order.
+    #[must_use]
+    pub fn plans(&self) -> &[Plan] {
+        &self.plans
+    }
+
+    /// The plan of that name.
+    #[must_use]
+    pub fn plan(&self, name: &str) -> Option<&Plan> {
+        self.plan_index(name).and_then(|index| self.plans.get(index.get()))
+    }
+
+    /// Every add-on, in catalog order.
+    #[must_use]
+    pub fn addons(&self) -> &[AddOn] {
+        &self.addons
+    }
+
+    /// The add-on of that name.
+    #[must_use]
+    pub fn addon(&self, name: &str) -> Option<&AddOn> {
+        self.addon_names.get(name).and_then(|index| self.addons.get(*index))
+    }
+
+    /// The plan of companies without a subscription that gives access, if there is one.
+    #[must_use]
+    pub fn default_plan(&self) -> Option<&Plan> {
+        self.default_plan.and_then(|index| self.plans.get(index.get()))
+    }
+
+    /// The routes that the gateway layer gates.
+    #[must_use]
+    pub const fn routing(&self) -> &Routing {
+        &self.routing
+    }
+
+    pub(crate) fn feature_index(&self, name: &str) -> Option<FeatureIndex> {
+        self.feature_names.get(name).copied()
+    }
+
+    pub(crate) fn plan_index(&self, name: &str) -> Option<PlanIndex> {
+        self.plan_names.get(name).copied()
+    }
+}

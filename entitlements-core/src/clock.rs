@@ -1,0 +1,124 @@
+//! Clocks: where "now" comes from.
+//!
+//! Pure code takes `now` as a parameter. Only the [`Entitlements`](crate::Entitlements) handle asks a clock, once per
+//! call, and the application decides which.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::SystemTime;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+/// Says what time it is.
+///
+/// # Contract
+///
+/// `now` neither blocks nor panics. Two calls may return the same instant; a later call should not return an earlier one.
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The present instant.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+impl<C: Clock + ?Sized> Clock for Arc<C> {
+    fn now(&self) -> DateTime<Utc> {
+        (**self).now()
+    }
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place where the core may read the machine's clock")]
+    fn now(&self) -> DateTime<Utc> {
+        SystemTime::now().into()
+    }
+}
+
+/// Another clock, moved by an amount that can be changed at any time.
+///
+/// Made for demonstrations and tests: a monthly quota resets in a minute when the clock is moved by a month.
+///
+/// ```
+/// use chrono::TimeDelta;
+/// use entitlements_core::{Clock, ManualClock, OffsetClock};
+///
+/// let clock = OffsetClock::new(ManualClock::at("2026-11-07T09:00:00Z".parse()?));
+/// clock.advance(TimeDelta::days(31));
+/// assert_eq!(clock.now().to_rfc3339(), "2026-12-08T09:00:00+00:00");
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[derive(Debug, Default)]
+pub struct OffsetClock<C = SystemClock> {
+    base: C,
+    offset_micros: AtomicI64,
+}
+
+impl<C: Clock> OffsetClock<C> {
+    /// A clock that agrees with `base` until it is moved.
+    pub const fn new(base: C) -> Self {
+        Self { base, offset_micros: AtomicI64::new(0) }
+    }
+
+    /// Moves the clock by `by`, forwards or backwards.
+    pub fn advance(&self, by: TimeDelta) {
+        let micros = by.num_microseconds().unwrap_or(i64::MAX);
+        let moved = |offset: i64| Some(offset.saturating_add(micros));
+        // The closure never returns `None`, so the update cannot fail.
+        let _ = self.offset_micros.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
+    }
+
+    /// How far the clock is from its base.
+    pub fn offset(&self) -> TimeDelta {
+        TimeDelta::microseconds(self.offset_micros.load(Ordering::SeqCst))
+    }
+}
+
+impl<C: Clock> Clock for OffsetClock<C> {
+    fn now(&self) -> DateTime<Utc> {
+        let base = self.base.now();
+        base.checked_add_signed(self.offset()).unwrap_or(base)
+    }
+}
+
+/// A clock that stands still until it is set.
+///
+/// ```
+/// use chrono::TimeDelta;
+/// use entitlements_core::{Clock, ManualClock};
+///
+/// let clock = ManualClock::at("2026-11-07T09:00:00Z".parse()?);
+/// clock.advance(TimeDelta::seconds(1));
+/// assert_eq!(clock.now().to_rfc3339(), "2026-11-07T09:00:01+00:00");
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[derive(Debug)]
+pub struct ManualClock {
+    micros: AtomicI64,
+}
+
+impl ManualClock {
+    /// A clock that shows `now`, to the microsecond.
+    #[must_use]
+    pub const fn at(now: DateTime<Utc>) -> Self {
+        Self { micros: AtomicI64::new(now.timestamp_micros()) }
+    }
+
+    /// Shows `now` from here on.
+    pub fn set(&self, now: DateTime<Utc>) {
+        self.micros.store(now.timestamp_micros(), Ordering::SeqCst);
+    }
+
+    /// Moves the clock by `by`, forwards or backwards.
+    pub fn advance(&self, by: TimeDelta) {
+        self.set(self.now().checked_add_signed(by).unwrap_or(DateTime::<Utc>::MAX_UTC));
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.micros.load(Ordering::SeqCst)).unwrap_or(DateTime::UNIX_EPOCH)
+    }
+}

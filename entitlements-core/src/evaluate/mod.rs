@@ -1,0 +1,131 @@
+//! The decision: the order of its steps, and nothing else.
+//!
+//! Guardrails, then grants, then the plan, then policies, then the default deny. The first step that decides wins.
+
+mod allowance;
+mod debit;
+mod default_deny;
+mod horizon;
+mod in_effect;
+mod offer;
+mod outcome;
+mod steps;
+mod usage;
+
+use std::borrow::Cow;
+
+use chrono::{DateTime, Utc};
+
+pub(crate) use debit::{DebitPlan, plan_debit};
+pub(crate) use horizon::Horizon;
+pub use usage::UsageItem;
+pub(crate) use usage::usage;
+
+use crate::catalog::{Catalog, Feature};
+use crate::decision::{Decision, Reason, Source};
+use crate::policy::Attributes;
+use crate::request::Request;
+use crate::snapshot::Snapshot;
+use in_effect::InEffect;
+use outcome::Outcome;
+
+/// Decides one request against everything that is known about its company.
+///
+/// Pure and total: no I/O, no clock, no panic, and a decision for every input. A denial is a value.
+///
+/// The steps, of which the first that decides wins:
+///
+/// 0. a feature that the catalog does not know is denied;
+/// 1. a guardrail that applies denies;
+/// 2. a grant that covers the request allows; a grant with an amount adds to the meter's allowance;
+/// 3. the plan in effect includes feature and action: allowed if the quota has room, denied if not;
+/// 4. the first policy that applies decides;
+/// 5. it is denied.
+///
+/// A snapshot that was bound to another catalog is bound anew first: right, but slower.
+#[must_use]
+pub fn evaluate(request: &Request<'_>, snapshot: &Snapshot, catalog: &Catalog, now: DateTime<Utc>) -> Decision {
+    if !snapshot.is_bound_to(catalog) {
+        return evaluate(request, &snapshot.rebind(catalog), catalog, now);
+    }
+    let Some(feature) = catalog.feature(request.feature) else {
+        return unknown(request, snapshot, catalog, now);
+    };
+    let mut horizon = Horizon::new(now);
+    let effect = InEffect::at(snapshot, catalog, now);
+    effect.mark(&mut horizon);
+    let view = View { request, snapshot, catalog, now, feature, effect: &effect };
+    let outcome = decide(&view, &mut horizon);
+    decision(&view, &horizon, outcome)
+}
+
+/// Everything the steps look at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct View<'a> {
+    pub(crate) request: &'a Request<'a>,
+    pub(crate) snapshot: &'a Snapshot,
+    pub(crate) catalog: &'a Catalog,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) feature: &'a Feature,
+    pub(crate) effect: &'a InEffect<'a>,
+}
+
+impl<'a> View<'a> {
+    /// What conditions read.
+    pub(crate) fn attributes(&self) -> Attributes<'a> {
+        Attributes { request: self.request, plan: self.effect.plan_key(), now: self.now }
+    }
+}
+
+fn decide(view: &View<'_>, horizon: &mut Horizon) -> Outcome {
+    let attributes = view.attributes();
+    let policies = view.snapshot.policies();
+    if let Some(applied) = policies.guardrail(view.feature.index, &attributes, horizon) {
+        return Outcome::new(Reason::PolicyDenied, Source::Guardrail(applied.policy.id.clone()));
+    }
+    if let Some(outcome) = steps::grants(view, horizon) {
+        return outcome;
+    }
+    if let Some(outcome) = steps::plan(view, horizon) {
+        return outcome;
+    }
+    if let Some(applied) = policies.decide(view.feature.index, &attributes, horizon) {
+        return steps::policy(view, applied, horizon);
+    }
+    default_deny::outcome(view)
+}
+
+fn decision(view: &View<'_>, horizon: &Horizon, outcome: Outcome) -> Decision {
+    let reason = outcome.reason;
+    Decision {
+        upgrade: if reason.allows() { Vec::new() } else { offer::upgrade(view, reason) },
+        reason,
+        source: outcome.source,
+        feature: Cow::Borrowed(view.feature.key()),
+        action: view.request.action,
+        plan: view.effect.plan_key(),
+        value: outcome.value,
+        quota: outcome.quota,
+        expires_at: horizon.earliest(),
+        as_of: view.snapshot.as_of(),
+        catalog: view.catalog.hash(),
+        degraded: None,
+    }
+}
+
+fn unknown(request: &Request<'_>, snapshot: &Snapshot, catalog: &Catalog, now: DateTime<Utc>) -> Decision {
+    Decision {
+        reason: Reason::UnknownFeature,
+        source: Source::Default,
+        feature: Cow::Owned(request.feature.into()),
+        action: request.action,
+        plan: InEffect::at(snapshot, catalog, now).plan_key(),
+        value: None,
+        quota: None,
+        expires_at: None,
+        as_of: snapshot.as_of(),
+        catalog: catalog.hash(),
+        degraded: None,
+        upgrade: Vec::new(),
+    }
+}

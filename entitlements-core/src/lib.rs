@@ -1,0 +1,39 @@
+#![doc = include_str!("../README.md")]
+
+mod action;
+mod amount;
+pub mod bucket;
+pub mod catalog;
+mod clock;
+pub mod decision;
+mod entitlements;
+mod error;
+mod evaluate;
+pub mod facts;
+pub mod grant;
+pub mod id;
+pub mod memory;
+pub mod observer;
+pub mod period;
+pub mod policy;
+mod request;
+mod snapshot;
+pub mod store;
+pub mod subscription;
+#[cfg(feature = "testkit")]
+pub mod testkit;
+pub mod usage;
+
+pub use action::{Action, ActionSet, UnknownAction};
+pub use amount::{Amount, InvalidAmount};
+pub use catalog::Catalog;
+pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
+pub use decision::{Decision, QuotaStatus, Reason, Source};
+pub use entitlements::{Consume, Consumption, Entitlements, EntitlementsBuilder, NewGrant};
+pub use error::{Error, ErrorKind};
+pub use evaluate::{UsageItem, evaluate};
+pub use grant::{Grant, GrantKind, ResourcePattern};
+pub use memory::MemoryStore;
+pub use request::{Context, Request, Subject};
+pub use snapshot::Snapshot;
+pub use subscription::{Subscription, SubscriptionStatus};

@@ -1,0 +1,127 @@
+//! What the store in memory holds.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+
+use crate::Amount;
+use crate::bucket::Bucket;
+use crate::facts::Revision;
+use crate::grant::Grant;
+use crate::id::{
+    AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
+};
+use crate::policy::Policy;
+use crate::subscription::Subscription;
+use crate::usage::{Counter, Receipt, UsageAlert};
+
+/// Everything.
+#[derive(Default)]
+pub(super) struct State {
+    /// The last number that was taken, by a company or by the policies.
+    sequence: u64,
+    pub(super) companies: HashMap<CompanyId, Company>,
+    pub(super) policies: BTreeMap<PolicyId, Policy>,
+    pub(super) policies_revision: Revision,
+    /// Where to find a grant by its id.
+    pub(super) grants: HashMap<GrantId, GrantPlace>,
+    pub(super) subscriptions: HashMap<SubscriptionId, CompanyId>,
+    pub(super) history: HashMap<SubscriptionId, Vec<(DateTime<Utc>, Subscription)>>,
+    pub(super) alerts: Vec<UsageAlert>,
+    pub(super) raised: HashSet<AlertKey>,
+}
+
+/// What belongs to one company.
+#[derive(Default)]
+pub(super) struct Company {
+    pub(super) revision: Revision,
+    pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    pub(super) addons: BTreeMap<AddOnKey, u32>,
+    pub(super) overrides: BTreeMap<FeatureKey, serde_json::Value>,
+    /// In the order of listing.
+    pub(super) grants: BTreeMap<(DateTime<Utc>, GrantId), Grant>,
+    pub(super) counters: BTreeMap<CounterKey, Count>,
+    pub(super) receipts: HashMap<IdempotencyKey, Receipt>,
+    pub(super) receipt_keys: HashMap<ReceiptId, IdempotencyKey>,
+}
+
+pub(super) struct GrantPlace {
+    pub(super) company: CompanyId,
+    pub(super) created_at: DateTime<Utc>,
+}
+
+/// Names a counter of a company.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct CounterKey {
+    pub(super) meter: FeatureKey,
+    pub(super) bucket: Bucket,
+    pub(super) period_start: DateTime<Utc>,
+}
+
+impl From<&Counter> for CounterKey {
+    fn from(counter: &Counter) -> Self {
+        Self {
+            meter: counter.meter.clone(),
+            bucket: counter.bucket.clone(),
+            period_start: counter.period.start,
+        }
+    }
+}
+
+/// What a counter holds.
+#[derive(Default)]
+pub(super) struct Count {
+    pub(super) period_end: Option<DateTime<Utc>>,
+    pub(super) used: Amount,
+}
+
+/// Names an alert: one per counter and threshold.
+#[derive(PartialEq, Eq, Hash)]
+pub(super) struct AlertKey {
+    company: CompanyId,
+    counter: CounterKey,
+    percent: u16,
+    threshold: Amount,
+}
+
+impl From<&UsageAlert> for AlertKey {
+    fn from(alert: &UsageAlert) -> Self {
+        Self {
+            company: alert.company.clone(),
+            counter: CounterKey {
+                meter: alert.meter.clone(),
+                bucket: alert.bucket.clone(),
+                period_start: alert.period_start,
+            },
+            percent: alert.percent,
+            threshold: alert.threshold,
+        }
+    }
+}
+
+impl State {
+    /// Takes the next number of the sequence.
+    fn next_revision(&mut self) -> Revision {
+        self.sequence += 1;
+        Revision(self.sequence)
+    }
+
+    /// Changes a company, and gives it the next revision.
+    pub(super) fn change(&mut self, company: &CompanyId, change: impl FnOnce(&mut Company)) -> Revision {
+        let revision = self.next_revision();
+        let company = self.companies.entry(company.clone()).or_default();
+        change(company);
+        company.revision = revision;
+        revision
+    }
+
+    /// Changes the policies, and gives them the next revision.
+    pub(super) fn change_policies(
+        &mut self,
+        change: impl FnOnce(&mut BTreeMap<PolicyId, Policy>),
+    ) -> Revision {
+        change(&mut self.policies);
+        self.policies_revision = self.next_revision();
+        self.policies_revision
+    }
+}

@@ -1,0 +1,182 @@
+//! Dispatch: which of many policies can apply to a request, found by looking up a few of its texts.
+//!
+//! Most policies can apply only when one attribute is one of a few texts: they name companies or users, or their
+//! condition begins with `{"eq": ["context.region", "eu"]}`. An [`Index`] keeps those under their texts, so that a
+//! request meets its own policies and none of the others.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::{Attributes, Effect, Path, Policy, When};
+
+/// Up to this many policies, looking at each is faster than looking up.
+const SCANNED: usize = 4;
+
+/// On how many attributes one index dispatches.
+const ATTRIBUTES: usize = 4;
+
+/// How many lists two indexes can yield: for each attribute one, and one of the policies that need none.
+const LISTS: usize = 2 * (ATTRIBUTES + 1);
+
+/// A policy that may apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// The policy's place among all, best first.
+    pub(super) rank: u32,
+    /// What the lookup has proved about its target.
+    pub(super) proved: Proved,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Proved {
+    Nothing,
+    Company,
+    User,
+}
+
+/// Policies by what they require. Every list is in ascending order of ranks.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    /// Policies that always have to be looked at.
+    rest: Box<[Entry]>,
+    dispatches: Box<[Dispatch]>,
+}
+
+#[derive(Debug)]
+struct Dispatch {
+    path: Path,
+    texts: FxHashMap<Box<str>, Box<[Entry]>>,
+    /// For requests without a text at the path: denials whose condition is then unknown, which is enough for them.
+    others: Box<[Entry]>,
+}
+
+/// A policy applies only if the attribute at `path` is one of `texts`.
+struct Requirement<'p> {
+    path: Path,
+    texts: Vec<&'p str>,
+    proved: Proved,
+    /// Whether the policy may apply as well when there is no text at the path.
+    or_no_text: bool,
+}
+
+impl Requirement<'_> {
+    fn all_of(policy: &Policy) -> Vec<Requirement<'_>> {
+        let target = &policy.target;
+        let mut all = Vec::new();
+        let mut add = |path: &Path, mut texts: Vec<_>, proved, or_no_text| {
+            texts.sort_unstable();
+            texts.dedup();
+            all.push(Requirement { path: path.clone(), texts, proved, or_no_text });
+        };
+        if let Some(companies) = &target.companies {
+            add(&Path::Company, companies.iter().map(AsRef::as_ref).collect(), Proved::Company, false);
+        }
+        if let Some(users) = &target.users {
+            add(&Path::User, users.iter().map(AsRef::as_ref).collect(), Proved::User, false);
+        }
+        if let When::Holds(condition) = &policy.when {
+            for (path, texts) in condition.required_texts() {
+                add(path, texts, Proved::Nothing, policy.effect == Effect::Deny);
+            }
+        }
+        all
+    }
+}
+
+impl Index {
+    /// Indexes policies given in ascending order of their ranks.
+    pub(super) fn build(policies: &[(u32, &Policy)]) -> Self {
+        let requirements: Vec<_> = match policies {
+            few if few.len() <= SCANNED => few.iter().map(|_| Vec::new()).collect(),
+            many => many.iter().map(|(_, policy)| Requirement::all_of(policy)).collect(),
+        };
+        let mut dispatches: Vec<_> = best_paths(&requirements)
+            .into_iter()
+            .map(|path| (path, FxHashMap::default(), Vec::new()))
+            .collect();
+        let mut rest = Vec::new();
+        for ((rank, _), requirements) in policies.iter().zip(&requirements) {
+            // The first path tells the policies apart best.
+            let chosen = dispatches.iter_mut().find_map(|dispatch| {
+                let requirement = requirements.iter().find(|requirement| requirement.path == *dispatch.0)?;
+                Some((dispatch, requirement))
+            });
+            let Some(((_, texts, others), requirement)) = chosen else {
+                rest.push(Entry { rank: *rank, proved: Proved::Nothing });
+                continue;
+            };
+            for text in &requirement.texts {
+                let list: &mut Vec<Entry> = texts.entry(*text).or_default();
+                list.push(Entry { rank: *rank, proved: requirement.proved });
+            }
+            if requirement.or_no_text {
+                others.push(Entry { rank: *rank, proved: Proved::Nothing });
+            }
+        }
+        let dispatches = dispatches.into_iter().map(|(path, texts, others)| Dispatch {
+            path: path.clone(),
+            texts: texts.into_iter().map(|(text, list)| (text.into(), list.into())).collect(),
+            others: others.into(),
+        });
+        Self { rest: rest.into(), dispatches: dispatches.collect() }
+    }
+
+    /// Adds the lists of policies that can apply to the request.
+    pub(super) fn select<'s>(&'s self, attributes: &Attributes<'_>, selection: &mut Selection<'s>) {
+        selection.add(&self.rest);
+        for dispatch in &self.dispatches {
+            match dispatch.path.text(attributes) {
+                Some(text) => selection.add(dispatch.texts.get(text).map_or(&[], |list| list)),
+                None => selection.add(&dispatch.others),
+            }
+        }
+    }
+
+    /// The rank of every policy in the index, some of them more than once, in no order.
+    pub(super) fn ranks(&self) -> impl Iterator<Item = u32> {
+        let dispatched = self.dispatches.iter().flat_map(|dispatch| dispatch.texts.values().flatten());
+        self.rest.iter().chain(dispatched).map(|entry| entry.rank)
+    }
+}
+
+/// The paths worth a dispatch: those with the most different texts, best first.
+fn best_paths<'r>(requirements: &'r [Vec<Requirement<'_>>]) -> Vec<&'r Path> {
+    let mut texts: FxHashMap<&Path, FxHashSet<&str>> = FxHashMap::default();
+    for requirement in requirements.iter().flatten() {
+        texts.entry(&requirement.path).or_default().extend(&requirement.texts);
+    }
+    let mut paths: Vec<_> = texts.into_iter().map(|(path, texts)| (texts.len(), path)).collect();
+    paths.sort_unstable_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.cmp(right)));
+    paths.into_iter().take(ATTRIBUTES).map(|(_, path)| path).collect()
+}
+
+/// Lists of policies, merged into one by rank. No policy is in two of the lists of one request: an index keeps each
+/// under one path, and a policy is in one index.
+#[derive(Debug, Default)]
+pub(super) struct Selection<'s> {
+    lists: [&'s [Entry]; LISTS],
+    used: usize,
+}
+
+impl<'s> Selection<'s> {
+    fn add(&mut self, list: &'s [Entry]) {
+        if !list.is_empty()
+            && let Some(free) = self.lists.get_mut(self.used)
+        {
+            *free = list;
+            self.used += 1;
+        }
+    }
+}
+
+impl Iterator for Selection<'_> {
+    type Item = Entry;
+
+    fn next(&mut self) -> Option<Entry> {
+        let lists = self.lists.iter_mut().take(self.used);
+        let (_, list) =
+            lists.filter_map(|list| Some((list.first()?.rank, list))).min_by_key(|(rank, _)| *rank)?;
+        let (first, others) = list.split_first()?;
+        *list = others;
+        Some(*first)
+    }
+}

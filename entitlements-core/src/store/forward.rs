@@ -1,0 +1,66 @@
+//! Forwarding for shared stores: an `Arc` of a store is a store.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{
+    GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
+    SubscriptionStore, UsageStore,
+};
+use crate::facts::{AddOnQuantity, Facts, Override, Revision};
+use crate::grant::Grant;
+use crate::id::{CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId};
+use crate::policy::Policy;
+use crate::subscription::Subscription;
+use crate::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+
+macro_rules! forward {
+    ($trait:ident { $(fn $method:ident(&self $(, $argument:ident: $kind:ty)*) -> $output:ty;)+ }) => {
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: $trait + ?Sized> $trait for Arc<S> {
+            $(async fn $method(&self $(, $argument: $kind)*) -> Result<$output, StoreError> {
+                (**self).$method($($argument),*).await
+            })+
+        }
+    };
+}
+
+forward!(SnapshotStore {
+    fn load(&self, company: &CompanyId, now: DateTime<Utc>) -> Facts;
+    fn policies(&self) -> Policies;
+});
+
+forward!(SubscriptionStore {
+    fn put_subscription(&self, subscription: &Subscription, at: DateTime<Utc>) -> Revision;
+    fn subscription(&self, id: &SubscriptionId) -> Option<Subscription>;
+    fn subscription_history(&self, id: &SubscriptionId) -> Vec<(DateTime<Utc>, Subscription)>;
+    fn put_addon(&self, company: &CompanyId, addon: &AddOnQuantity) -> Revision;
+    fn put_override(&self, company: &CompanyId, value: &Override) -> Revision;
+    fn remove_override(&self, company: &CompanyId, feature: &FeatureKey) -> Option<Revision>;
+});
+
+forward!(GrantStore {
+    fn insert_grant(&self, grant: &Grant) -> Inserted;
+    fn find_grant(&self, id: &GrantId) -> Option<Grant>;
+    fn void_grant(&self, id: &GrantId, at: DateTime<Utc>) -> Option<Revision>;
+    fn list_grants(&self, company: &CompanyId, page: &PageRequest) -> Page<Grant>;
+});
+
+forward!(PolicyStore {
+    fn insert_policy(&self, policy: &Policy) -> Inserted;
+    fn replace_policy(&self, policy: &Policy) -> Option<Revision>;
+    fn remove_policy(&self, id: &PolicyId) -> Option<Revision>;
+    fn find_policy(&self, id: &PolicyId) -> Option<Policy>;
+    fn list_policies(&self, page: &PageRequest) -> Page<Policy>;
+});
+
+forward!(UsageStore {
+    fn debit(&self, debit: &Debit) -> DebitOutcome;
+    fn refund(&self, company: &CompanyId, receipt: &ReceiptId, at: DateTime<Utc>) -> Option<Receipt>;
+    fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Receipt>;
+    fn pending_alerts(&self, limit: usize) -> Vec<UsageAlert>;
+    fn acknowledge_alert(&self, alert: &UsageAlert) -> ();
+});

@@ -1,0 +1,201 @@
+//! The traits of storage: few, dyn-safe, each with its contract.
+//!
+//! | trait | keeps |
+//! |---|---|
+//! | [`SnapshotStore`] | reads all facts of a company in one round trip |
+//! | [`SubscriptionStore`] | subscriptions, and their history |
+//! | [`GrantStore`] | grants |
+//! | [`PolicyStore`] | policies |
+//! | [`UsageStore`] | debits, receipts, alerts |
+//!
+//! [`Store`] is all of them. Every write that changes what a company may do takes the next number of one sequence as the
+//! company's revision, in the same transaction as the change; a write to a policy does the same for all policies.
+
+mod error;
+mod forward;
+mod page;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+pub use error::{StoreError, StoreErrorKind};
+pub use page::{MAX_PAGE, Page, PageRequest};
+
+use crate::facts::{AddOnQuantity, Facts, Override, Revision};
+use crate::grant::Grant;
+use crate::id::{CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId};
+use crate::policy::Policy;
+use crate::subscription::Subscription;
+use crate::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+
+/// Every policy, with the revision of the last write to any of them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Policies {
+    /// The revision of the last write.
+    pub revision: Revision,
+    /// The policies, in ascending order of ids.
+    pub policies: Vec<Policy>,
+}
+
+/// Reads what is known.
+///
+/// # Contract
+///
+/// * `load` is one round trip and one consistent view: it never mixes the states before and after a write.
+/// * A company that was never written to has [empty](Facts::empty) facts with the current revision of the policies.
+/// * `now` only leaves out what is over: usage of ended periods, ended and voided grants. What starts later is included.
+/// * `policies` returns every policy, also disabled ones; a policy whose stored condition cannot be read is
+///   [broken](crate::policy::When::Broken), not an error.
+#[async_trait]
+pub trait SnapshotStore: Debug + Send + Sync + 'static {
+    /// Everything known about `company`.
+    async fn load(&self, company: &CompanyId, now: DateTime<Utc>) -> Result<Facts, StoreError>;
+
+    /// Every policy.
+    async fn policies(&self) -> Result<Policies, StoreError>;
+}
+
+/// What became of an insertion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inserted {
+    /// It is stored; the revision is the one that shows it.
+    Now(Revision),
+    /// Its id was taken; nothing changed.
+    Taken,
+}
+
+/// Keeps subscriptions, add-ons and overrides.
+///
+/// # Contract
+///
+/// * `put_subscription` inserts or replaces by id, and appends the new state to the history when it differs from the
+///   last. Putting the stored state again changes nothing, not even the revision.
+/// * An id that belongs to another company is refused as [`StoreErrorKind::Unsupported`]; a subscription never moves.
+#[async_trait]
+pub trait SubscriptionStore: Debug + Send + Sync + 'static {
+    /// Stores the state of a subscription.
+    async fn put_subscription(
+        &self,
+        subscription: &Subscription,
+        at: DateTime<Utc>,
+    ) -> Result<Revision, StoreError>;
+
+    /// The subscription of that id.
+    async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError>;
+
+    /// Every state a subscription has had, oldest first, with the instant it was stored.
+    async fn subscription_history(
+        &self,
+        id: &SubscriptionId,
+    ) -> Result<Vec<(DateTime<Utc>, Subscription)>, StoreError>;
+
+    /// Sets how many of an add-on a company has; 0 takes it away.
+    async fn put_addon(&self, company: &CompanyId, addon: &AddOnQuantity) -> Result<Revision, StoreError>;
+
+    /// Sets what a company has of a feature instead of what its plan gives.
+    async fn put_override(&self, company: &CompanyId, value: &Override) -> Result<Revision, StoreError>;
+
+    /// Takes an override away; `None` if there was none.
+    async fn remove_override(
+        &self,
+        company: &CompanyId,
+        feature: &FeatureKey,
+    ) -> Result<Option<Revision>, StoreError>;
+}
+
+/// Keeps grants.
+///
+/// # Contract
+///
+/// * A stored grant never changes, except that `void_grant` sets its `voided_at` once.
+/// * Voiding leaves spent units spent.
+#[async_trait]
+pub trait GrantStore: Debug + Send + Sync + 'static {
+    /// Stores a new grant.
+    async fn insert_grant(&self, grant: &Grant) -> Result<Inserted, StoreError>;
+
+    /// The grant of that id, voided or not.
+    async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError>;
+
+    /// Voids a grant; `None` if there is none, or it was voided before.
+    async fn void_grant(&self, id: &GrantId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError>;
+
+    /// The grants of a company, voided ones included, in ascending order of (`created_at`, id).
+    async fn list_grants(&self, company: &CompanyId, page: &PageRequest) -> Result<Page<Grant>, StoreError>;
+}
+
+/// Keeps policies.
+///
+/// # Contract
+///
+/// * Every change takes the next revision for the policies as a whole.
+#[async_trait]
+pub trait PolicyStore: Debug + Send + Sync + 'static {
+    /// Stores a new policy.
+    async fn insert_policy(&self, policy: &Policy) -> Result<Inserted, StoreError>;
+
+    /// Replaces the policy of the same id; `None` if there is none.
+    async fn replace_policy(&self, policy: &Policy) -> Result<Option<Revision>, StoreError>;
+
+    /// Removes a policy; `None` if there is none.
+    async fn remove_policy(&self, id: &PolicyId) -> Result<Option<Revision>, StoreError>;
+
+    /// The policy of that id.
+    async fn find_policy(&self, id: &PolicyId) -> Result<Option<Policy>, StoreError>;
+
+    /// Policies in ascending order of ids.
+    async fn list_policies(&self, page: &PageRequest) -> Result<Page<Policy>, StoreError>;
+}
+
+/// Counts what companies use.
+///
+/// # Contract
+///
+/// * `debit` is one atomic step: no set of concurrent debits that together pass a limit all succeed.
+/// * The key is looked up first: a debit with a known key returns the *first* receipt when meter, amount and user are the
+///   same, and [`DebitOutcome::Conflict`] otherwise; nothing changes.
+/// * A new debit takes units from its buckets in order. A bucket gives as many units as every one of its counters has
+///   room for, `limit − used`, or all that are asked for if none has a limit. Every counter of the bucket receives the
+///   units the bucket gives. If all buckets together give less than the amount, or a counter would pass
+///   [`Amount::MAX`](crate::Amount::MAX), the debit is refused: nothing changes, and the key stays free.
+/// * A debit that is not [well formed](Debit::is_well_formed) is [`StoreErrorKind::Unsupported`].
+/// * Every tally receives the whole amount. Tallies without buckets do not make a debit possible.
+/// * The receipt lists what each counter received (tallies included, zeros left out), and shows as `used` the sum of the
+///   first counters of all buckets after the debit.
+/// * A counter that crosses one of its alert thresholds from below gets one alert, in the same step. A counter crosses a
+///   threshold at most once: a refund and a new debit raise no second alert.
+/// * `refund` takes back what the receipt lists, once; a second refund changes nothing. An unknown receipt is `None`.
+#[async_trait]
+pub trait UsageStore: Debug + Send + Sync + 'static {
+    /// Takes units, or refuses.
+    async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError>;
+
+    /// Gives back what a receipt took; returns the receipt as it then is.
+    async fn refund(
+        &self,
+        company: &CompanyId,
+        receipt: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Receipt>, StoreError>;
+
+    /// The receipt of an operation, if it was made.
+    async fn receipt(&self, company: &CompanyId, key: &IdempotencyKey)
+    -> Result<Option<Receipt>, StoreError>;
+
+    /// Up to `limit` alerts that were not acknowledged yet, oldest first.
+    async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError>;
+
+    /// Marks an alert as sent.
+    async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError>;
+}
+
+/// Everything a complete store can do.
+pub trait Store: SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore {}
+
+impl<S: SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore + ?Sized> Store for S {}
+
+/// A store that many share.
+pub type SharedStore = Arc<dyn Store>;

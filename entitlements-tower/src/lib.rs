@@ -1,0 +1,58 @@
+#![doc = include_str!("../README.md")]
+
+mod action;
+mod bill;
+mod builder;
+mod charge;
+mod coverage;
+mod denial;
+mod deny;
+#[cfg(feature = "axum")]
+mod extract;
+mod fail;
+mod future;
+mod gate;
+mod grpc;
+mod identity;
+mod job;
+mod key;
+mod last_known;
+mod layer;
+mod matching;
+mod pattern;
+mod pending;
+mod problem;
+mod report;
+mod rule;
+mod rules;
+mod service;
+mod settle;
+mod table;
+mod ticket;
+
+pub use action::action_of;
+pub use builder::EntitlementLayerBuilder;
+pub use charge::{Charged, Charges};
+pub use coverage::{Coverage, RuleHits};
+pub use denial::{Denial, status_of};
+pub use deny::{Deny, GrpcStatus, ProblemJson};
+#[cfg(feature = "axum")]
+pub use extract::{Entitled, MissingGate};
+pub use fail::{FailMode, UnknownFailMode};
+pub use future::ResponseFuture;
+pub use gate::{Gate, Verdict};
+pub use grpc::is_grpc;
+pub use identity::{
+    FromExtension, Identify, Identity, IdentityError, TrustedHeader, from_extension, header_trusted,
+    subject_extension,
+};
+pub use layer::EntitlementLayer;
+pub use matching::RouteParams;
+pub use pending::Pending;
+pub use problem::Problem;
+pub use report::UsageReport;
+pub use rule::{ResponseHead, Rule};
+pub use rules::{RuleError, RuleProblem};
+pub use service::EntitlementService;
+pub use settle::SettlementStats;
+pub use ticket::Ticket;

@@ -1,0 +1,89 @@
+//! The path of a request, as rules see it: the router's pattern, and the raw path. Never a decoded one.
+
+use http::request::Parts;
+
+use crate::pattern::ends_in_catch_all;
+
+/// What is known of a request's path.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RequestPath<'a> {
+    /// The pattern by which the router chose the handler, if a router ran already.
+    pub(crate) matched: Option<&'a str>,
+    /// The path as it came, undecoded.
+    pub(crate) raw: &'a str,
+}
+
+impl<'a> RequestPath<'a> {
+    #[cfg(feature = "axum")]
+    pub(crate) fn of(parts: &'a Parts) -> Self {
+        use axum::extract::{MatchedPath, OriginalUri};
+
+        // Inside a nested router the prefix is cut off the request's own URI.
+        let raw = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0).path();
+        Self { matched: parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str), raw }
+    }
+
+    #[cfg(not(feature = "axum"))]
+    pub(crate) fn of(parts: &'a Parts) -> Self {
+        Self { matched: None, raw: parts.uri.path() }
+    }
+
+    /// The texts to look up, best first.
+    ///
+    /// A router's pattern is looked up like a path: its own text is a value for every parameter of a rule, so a rule
+    /// finds it whatever the parameters are called, and a catch-all rule finds every pattern below it. What the pattern
+    /// does not find, the raw path may: a rule can be narrower than the route. A pattern that ends in a catch-all says
+    /// too little, so there the raw path comes first.
+    pub(crate) fn candidates(&self) -> impl Iterator<Item = &'a str> {
+        let raw = Some(self.raw);
+        let [first, second] = match self.matched {
+            None => [raw, None],
+            Some(matched) if matched == self.raw => [raw, None],
+            Some(matched) if ends_in_catch_all(matched) => [raw, Some(matched)],
+            Some(matched) => [Some(matched), raw],
+        };
+        first.into_iter().chain(second)
+    }
+}
+
+/// The rule that a request matched, with the values of its path's parameters.
+#[derive(Debug)]
+pub struct RouteParams<'a> {
+    pub(crate) pattern: Option<&'a str>,
+    pub(crate) params: Option<matchit::Params<'a, 'a>>,
+}
+
+impl<'a> RouteParams<'a> {
+    /// The path pattern of the rule; `None` if it is for every request.
+    #[must_use]
+    pub const fn pattern(&self) -> Option<&'a str> {
+        self.pattern
+    }
+
+    /// The value of a parameter as it is in the path: percent-encoded, never decoded.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        self.params.as_ref().and_then(|params| params.get(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(matched: Option<&'static str>, raw: &'static str) -> Vec<&'static str> {
+        RequestPath { matched, raw }.candidates().collect()
+    }
+
+    #[test]
+    fn the_routers_pattern_comes_before_the_raw_path() {
+        assert_eq!(texts(Some("/reports/{id}"), "/reports/7"), ["/reports/{id}", "/reports/7"]);
+        assert_eq!(texts(None, "/reports/7"), ["/reports/7"]);
+        assert_eq!(texts(Some("/reports"), "/reports"), ["/reports"]);
+    }
+
+    #[test]
+    fn a_catch_all_pattern_comes_after_the_raw_path() {
+        assert_eq!(texts(Some("/a.B/{*rest}"), "/a.B/C"), ["/a.B/C", "/a.B/{*rest}"]);
+    }
+}

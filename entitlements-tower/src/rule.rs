@@ -1,0 +1,146 @@
+//! Rules: which requests need which feature, and what they consume.
+
+use std::fmt;
+use std::sync::Arc;
+
+use entitlements_core::catalog::{Charge, Route};
+use entitlements_core::{Action, Amount};
+use http::{HeaderMap, StatusCode};
+
+/// The head of a response, as [`Rule::track_usage`] sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct ResponseHead<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+}
+
+pub(crate) type Track = Arc<dyn Fn(&ResponseHead<'_>) -> u64 + Send + Sync>;
+
+/// Which requests need which feature, and what they consume.
+///
+/// A rule without a feature and a meter lets its requests pass: the way to open a route where the rest is closed.
+///
+/// ```
+/// use entitlements_core::Action;
+/// use entitlements_tower::Rule;
+///
+/// let rule = Rule::new("POST /reports/{id}/pdf").require_action("reports", Action::Export).consume("exports");
+/// assert_eq!(rule.to_string(), "POST /reports/{id}/pdf");
+/// ```
+#[derive(Clone)]
+pub struct Rule {
+    pub(crate) matches: Matches,
+    pub(crate) require: Option<(String, Option<Action>)>,
+    pub(crate) consume: Option<Consumed>,
+    pub(crate) track: Option<(String, Track)>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Matches {
+    Every,
+    Text(String),
+    Parts { method: Option<String>, path: String },
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Consumed {
+    pub(crate) meter: String,
+    pub(crate) amount: Amount,
+    pub(crate) charge: Charge,
+}
+
+impl Rule {
+    /// A rule for `METHOD /path`, or for `/path` with every method. `GET` covers `HEAD`.
+    ///
+    /// Paths are written as axum 0.8 writes them: `/reports/{id}`, `/files/{*rest}`.
+    #[must_use]
+    pub fn new(pattern: impl Into<String>) -> Self {
+        Self::matching(Matches::Text(pattern.into()))
+    }
+
+    /// A rule for every request that comes through the layer, whatever its path: for a layer around one route.
+    #[must_use]
+    pub fn every_request() -> Self {
+        Self::matching(Matches::Every)
+    }
+
+    const fn matching(matches: Matches) -> Self {
+        Self { matches, require: None, consume: None, track: None }
+    }
+
+    /// Needs `feature`, for the action of the request's method.
+    #[must_use]
+    pub fn require(mut self, feature: impl Into<String>) -> Self {
+        self.require = Some((feature.into(), None));
+        self
+    }
+
+    /// Needs `feature`, for `action`.
+    #[must_use]
+    pub fn require_action(mut self, feature: impl Into<String>, action: Action) -> Self {
+        self.require = Some((feature.into(), Some(action)));
+        self
+    }
+
+    /// Consumes one unit of `meter`, on admission.
+    #[must_use]
+    pub fn consume(self, meter: impl Into<String>) -> Self {
+        self.consume_units(meter, Amount::ONE, Charge::Admit)
+    }
+
+    /// Consumes `amount` units of `meter`; with [`Charge::Actual`] the amount is the estimate.
+    #[must_use]
+    pub fn consume_units(mut self, meter: impl Into<String>, amount: Amount, charge: Charge) -> Self {
+        self.consume = Some(Consumed { meter: meter.into(), amount, charge });
+        self
+    }
+
+    /// Counts units of `meter` after the response, as many as `units` reads from its head. It never refuses a request:
+    /// what does not fit is logged and counted as uncollected.
+    #[must_use]
+    pub fn track_usage(
+        mut self,
+        meter: impl Into<String>,
+        units: impl Fn(&ResponseHead<'_>) -> u64 + Send + Sync + 'static,
+    ) -> Self {
+        self.track = Some((meter.into(), Arc::new(units)));
+        self
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.matches {
+            Matches::Every => f.write_str("*"),
+            Matches::Text(text) => f.write_str(text),
+            Matches::Parts { method: Some(method), path } => write!(f, "{method} {path}"),
+            Matches::Parts { method: None, path } => f.write_str(path),
+        }
+    }
+}
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rule")
+            .field("matches", &self.matches)
+            .field("require", &self.require)
+            .field("consume", &self.consume)
+            .field("track", &self.track.as_ref().map(|(meter, _)| meter))
+            .finish()
+    }
+}
+
+impl From<&Route> for Rule {
+    fn from(route: &Route) -> Self {
+        let mut rule = Self::matching(Matches::Parts { method: route.method.clone(), path: route.path.clone() });
+        rule.require = route.require.as_ref().map(|require| (require.feature.into(), require.action));
+        rule.consume = route.consume.as_ref().map(|consume| Consumed {
+            meter: consume.feature.into(),
+            amount: consume.amount,
+            charge: consume.charge,
+        });
+        rule
+    }
+}

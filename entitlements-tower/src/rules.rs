@@ -1,0 +1,261 @@
+//! Compiled rules: checked against the catalog, and ready to be looked up.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use entitlements_core::catalog::{CatalogHash, Consume, FeatureKind, Require, Unmatched};
+use entitlements_core::{Action, Catalog};
+use http::Method;
+
+use crate::matching::RequestPath;
+use crate::pattern::{Pattern, shape};
+use crate::rule::{Matches, Rule, Track};
+
+/// What is wrong with one rule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleProblem {
+    /// The rule, as it was written.
+    pub rule: String,
+    /// What is wrong, in one line.
+    pub message: String,
+}
+
+/// Rules that cannot be used, with all of their problems; `Display` prints one a line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleError {
+    problems: Vec<RuleProblem>,
+}
+
+impl RuleError {
+    /// Every problem, in the order of the rules; never empty.
+    #[must_use]
+    pub fn problems(&self) -> &[RuleProblem] {
+        &self.problems
+    }
+}
+
+impl fmt::Display for RuleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, RuleProblem { rule, message }) in self.problems.iter().enumerate() {
+            if index > 0 {
+                writeln!(f)?;
+            }
+            write!(f, "rule `{rule}`: {message}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for RuleError {}
+
+/// A rule that names only what the catalog has.
+pub(crate) struct CompiledRule {
+    pub(crate) label: String,
+    /// `None` for the rule of every request.
+    pub(crate) path: Option<String>,
+    /// The path alone, to read parameters under the names that this rule gives them.
+    params: matchit::Router<()>,
+    pub(crate) require: Option<Require>,
+    pub(crate) consume: Option<Consume>,
+    pub(crate) track: Option<(&'static str, Track)>,
+    pub(crate) hits: Arc<AtomicU64>,
+}
+
+impl CompiledRule {
+    /// Whether the rule asks for anything.
+    pub(crate) const fn gates(&self) -> bool {
+        self.require.is_some() || self.consume.is_some() || self.track.is_some()
+    }
+
+    pub(crate) fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn params<'a>(&'a self, path: &'a str) -> Option<matchit::Params<'a, 'a>> {
+        self.params.at(path).ok().map(|found| found.params)
+    }
+}
+
+impl fmt::Debug for CompiledRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CompiledRule").field(&self.label).finish()
+    }
+}
+
+type Tree = matchit::Router<Arc<CompiledRule>>;
+
+/// Every rule of a gate, for one catalog.
+pub(crate) struct Rules {
+    pub(crate) catalog: CatalogHash,
+    pub(crate) unmatched: Unmatched,
+    every: Option<Arc<CompiledRule>>,
+    /// For each method that a rule names: the rules that apply to it, those of every method included.
+    trees: Vec<(Method, Tree)>,
+    /// The rules that apply to every other method.
+    rest: Tree,
+    pub(crate) all: Vec<Arc<CompiledRule>>,
+}
+
+impl fmt::Debug for Rules {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rules").field("all", &self.all).field("unmatched", &self.unmatched).finish_non_exhaustive()
+    }
+}
+
+impl Rules {
+    /// Checks the rules; `hits` gives each its counter by its label.
+    pub(crate) fn compile(
+        rules: &[Rule],
+        unmatched: Unmatched,
+        catalog: &Catalog,
+        mut hits: impl FnMut(&str) -> Arc<AtomicU64>,
+    ) -> Result<Self, RuleError> {
+        let mut problems = Vec::new();
+        let mut every = None;
+        let mut all = Vec::new();
+        let mut by_method: BTreeMap<Option<String>, BTreeMap<String, Arc<CompiledRule>>> = BTreeMap::new();
+        for rule in rules {
+            let mut report = |message: String| problems.push(RuleProblem { rule: rule.to_string(), message });
+            let (pattern, compiled) = match compile_one(rule, catalog, &mut hits) {
+                Ok(compiled) => compiled,
+                Err(messages) => {
+                    messages.into_iter().for_each(report);
+                    continue;
+                }
+            };
+            let compiled = Arc::new(compiled);
+            all.push(Arc::clone(&compiled));
+            let Some(pattern) = pattern else {
+                if every.replace(compiled).is_some() {
+                    report("there is another rule for every request".into());
+                }
+                continue;
+            };
+            let method = pattern.method.map(|method| method.to_string());
+            let before = by_method.entry(method).or_default().insert(shape(&pattern.path), compiled);
+            if let Some(before) = before {
+                report(format!("matches the same requests as rule `{}`", before.label));
+            }
+        }
+        let mut tree = |methods: &[Option<&str>]| build_tree(methods, &by_method, &mut problems);
+        let mut methods: BTreeSet<&str> = by_method.keys().flatten().map(String::as_str).collect();
+        if methods.contains("GET") {
+            methods.insert("HEAD");
+        }
+        let mut trees = Vec::new();
+        for name in methods {
+            let precedence: &[_] = match name {
+                "HEAD" => &[Some("HEAD"), Some("GET"), None],
+                name => &[Some(name), None],
+            };
+            let rules = tree(precedence);
+            if let Ok(method) = Method::from_bytes(name.as_bytes()) {
+                trees.push((method, rules));
+            }
+        }
+        let rest = tree(&[None]);
+        if problems.is_empty() {
+            Ok(Self { catalog: catalog.hash(), unmatched, every, trees, rest, all })
+        } else {
+            problems.dedup();
+            Err(RuleError { problems })
+        }
+    }
+
+    /// The rule of a request. Among rules that apply to the method, the most specific path wins; of one path, the rule
+    /// that names the method.
+    pub(crate) fn find(&self, method: &Method, path: &RequestPath<'_>) -> Option<&Arc<CompiledRule>> {
+        if self.every.is_some() {
+            return self.every.as_ref();
+        }
+        let tree = self.trees.iter().find(|(named, _)| named == method).map_or(&self.rest, |(_, tree)| tree);
+        path.candidates().find_map(|text| tree.at(text).ok().map(|found| found.value))
+    }
+}
+
+fn compile_one(
+    rule: &Rule,
+    catalog: &Catalog,
+    hits: &mut impl FnMut(&str) -> Arc<AtomicU64>,
+) -> Result<(Option<Pattern>, CompiledRule), Vec<String>> {
+    let mut messages = Vec::new();
+    let pattern = match &rule.matches {
+        Matches::Every => Ok(None),
+        Matches::Text(text) => Pattern::parse(text).map(Some),
+        Matches::Parts { method, path } => Pattern::new(method.as_deref(), path).map(Some),
+    };
+    let pattern = pattern.unwrap_or_else(|message| {
+        messages.push(message);
+        None
+    });
+    let mut params = matchit::Router::new();
+    if let Some(pattern) = &pattern
+        && let Err(error) = params.insert(pattern.path.clone(), ())
+    {
+        messages.push(format!("the path `{}` is malformed: {error}", pattern.path));
+    }
+    let mut feature = |name: &str, meter: bool| match catalog.feature(name) {
+        None => {
+            messages.push(format!("unknown feature `{name}`"));
+            None
+        }
+        Some(feature) if meter && feature.kind() != FeatureKind::Meter => {
+            messages.push(format!("`{name}` is a {}, and only meters are consumed", feature.kind()));
+            None
+        }
+        Some(feature) => Some(feature.key()),
+    };
+    let require = rule.require.as_ref().and_then(|(name, action): &(String, Option<Action>)| {
+        feature(name, false).map(|feature| Require { feature, action: *action })
+    });
+    let consume = rule.consume.as_ref().and_then(|consumed| {
+        feature(&consumed.meter, true).map(|feature| Consume {
+            feature,
+            amount: consumed.amount,
+            charge: consumed.charge,
+        })
+    });
+    let track =
+        rule.track.as_ref().and_then(|(meter, units)| Some((feature(meter, true)?, Arc::clone(units))));
+    if consume.as_ref().is_some_and(|consume| consume.amount.is_zero()) {
+        messages.push("consumes 0 units; the amount must be at least 1".into());
+    }
+    if !messages.is_empty() {
+        return Err(messages);
+    }
+    let label = pattern.as_ref().map_or_else(|| "*".into(), Pattern::label);
+    let hits = hits(&label);
+    let path = pattern.as_ref().map(|pattern| pattern.path.clone());
+    Ok((pattern, CompiledRule { label, path, params, require, consume, track, hits }))
+}
+
+/// The rules of several method sets in one tree; of one path, the earlier set wins.
+fn build_tree(
+    methods: &[Option<&str>],
+    by_method: &BTreeMap<Option<String>, BTreeMap<String, Arc<CompiledRule>>>,
+    problems: &mut Vec<RuleProblem>,
+) -> Tree {
+    let mut chosen: BTreeMap<&str, &Arc<CompiledRule>> = BTreeMap::new();
+    for method in methods {
+        for (shape, rule) in by_method.get(&method.map(String::from)).into_iter().flatten() {
+            chosen.entry(shape).or_insert(rule);
+        }
+    }
+    let mut tree = Tree::new();
+    for rule in chosen.into_values() {
+        let Some(path) = &rule.path else { continue };
+        if let Err(error) = tree.insert(path.clone(), Arc::clone(rule)) {
+            let message = match error {
+                matchit::InsertError::Conflict { with } => format!("its path conflicts with `{with}`"),
+                other => format!("its path is malformed: {other}"),
+            };
+            let problem = RuleProblem { rule: rule.label.clone(), message };
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    tree
+}

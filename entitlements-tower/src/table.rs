@@ -1,0 +1,86 @@
+//! The rules in force: they follow the catalog.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::{ArcSwap, Guard};
+use entitlements_core::Catalog;
+use entitlements_core::catalog::{CatalogHash, Unmatched};
+
+use crate::coverage::{Coverage, Watch};
+use crate::rule::Rule;
+use crate::rules::{RuleError, Rules};
+
+/// Where the rules come from.
+#[derive(Clone, Debug)]
+pub(crate) struct RuleSource {
+    /// Whether the routes of the catalog are among them.
+    pub(crate) catalog: bool,
+    /// The rules from code.
+    pub(crate) code: Vec<Rule>,
+    /// Instead of what the catalog says.
+    pub(crate) unmatched: Option<Unmatched>,
+}
+
+impl RuleSource {
+    fn compile(&self, catalog: &Catalog, watch: &Watch) -> Result<Rules, RuleError> {
+        let routing = catalog.routing();
+        let from_catalog = routing.routes.iter().filter(|_| self.catalog).map(Rule::from);
+        let rules: Vec<_> = from_catalog.chain(self.code.iter().cloned()).collect();
+        let unmatched = self.unmatched.unwrap_or(routing.unmatched);
+        Rules::compile(&rules, unmatched, catalog, |label| watch.counter(label))
+    }
+}
+
+/// The rules in force.
+#[derive(Debug)]
+pub(crate) struct Table {
+    source: RuleSource,
+    current: ArcSwap<Rules>,
+    /// The last catalog whose rules were refused, so that it is reported once. Locked while rules are compiled.
+    refused: Mutex<Option<CatalogHash>>,
+    pub(crate) watch: Watch,
+}
+
+impl Table {
+    pub(crate) fn new(source: RuleSource, catalog: &Catalog) -> Result<Self, RuleError> {
+        let watch = Watch::default();
+        let current = ArcSwap::from_pointee(source.compile(catalog, &watch)?);
+        Ok(Self { source, current, refused: Mutex::new(None), watch })
+    }
+
+    /// The rules for `catalog`, or the last ones that could be compiled.
+    pub(crate) fn rules(&self, catalog: &Catalog) -> Guard<Arc<Rules>> {
+        let current = self.current.load();
+        if current.catalog == catalog.hash() { current } else { self.recompile(catalog) }
+    }
+
+    #[cold]
+    fn recompile(&self, catalog: &Catalog) -> Guard<Arc<Rules>> {
+        // One request compiles; the others go on with the rules that are in force.
+        if let Ok(mut refused) = self.refused.try_lock()
+            && *refused != Some(catalog.hash())
+            && self.current.load().catalog != catalog.hash()
+        {
+            match self.source.compile(catalog, &self.watch) {
+                Ok(rules) => {
+                    self.current.store(Arc::new(rules));
+                    *refused = None;
+                    tracing::info!(catalog = catalog.hash().short(), "entitlement rules follow the new catalog");
+                }
+                Err(error) => {
+                    *refused = Some(catalog.hash());
+                    tracing::error!(
+                        catalog = catalog.hash().short(),
+                        %error,
+                        "the new catalog's routes cannot be used; the rules before it stay in force"
+                    );
+                }
+            }
+        }
+        self.current.load()
+    }
+
+    pub(crate) fn coverage(&self, catalog: &Catalog) -> Coverage {
+        self.watch.report(&self.rules(catalog))
+    }
+}
