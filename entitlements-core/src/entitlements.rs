@@ -19,7 +19,7 @@ use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::evaluate::{self, UsageItem, evaluate};
+use crate::evaluate::{self, Explanation, UsageItem, evaluate};
 use crate::id::CompanyId;
 use crate::observer::{Event, Observer};
 use crate::policy::PolicySet;
@@ -107,6 +107,19 @@ impl Entitlements {
         let decision = evaluate(request, &snapshot, &catalog, now);
         self.observe(&Event::Decided { request, decision: &decision, took: begun.elapsed() });
         Ok(decision)
+    }
+
+    /// Decides a request as [`check`](Self::check) does, and says how it came to it and what would change it.
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the facts cannot
+    /// be loaded.
+    pub async fn explain(&self, request: &Request<'_>) -> Result<Explanation, Error> {
+        let catalog = self.0.catalog.load();
+        let now = self.now();
+        let snapshot = self.snapshot(&request.subject.company, &catalog, now).await?;
+        Ok(evaluate::explain(request, &snapshot, &catalog, now))
     }
 
     /// Every quota of the subject's company: meters and gauges that its plan, add-ons, overrides or grants name.

@@ -31,7 +31,9 @@ pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
 pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{Consume, Consumption, Entitlements, EntitlementsBuilder, NewGrant};
 pub use error::{Error, ErrorKind};
-pub use evaluate::{UsageItem, evaluate};
+pub use evaluate::{
+    Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, UsageItem, evaluate, explain,
+};
 pub use grant::{Grant, GrantKind, ResourcePattern};
 pub use memory::MemoryStore;
 pub use request::{Context, Request, Subject};

@@ -1,6 +1,7 @@
 //! Observers: a synchronous hook that sees what the handle does, for metrics, traces and audit.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::decision::Decision;
@@ -59,4 +60,10 @@ pub enum Event<'a> {
 pub trait Observer: Debug + Send + Sync + 'static {
     /// Takes note of `event`.
     fn observe(&self, event: &Event<'_>);
+}
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn observe(&self, event: &Event<'_>) {
+        (**self).observe(event);
+    }
 }

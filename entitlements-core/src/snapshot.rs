@@ -103,6 +103,12 @@ impl Snapshot {
         Self::new(self.facts.clone(), Arc::new(self.policies.rebind(catalog)), catalog)
     }
 
+    /// Other facts with the same policies: what if?
+    #[must_use]
+    pub fn with_facts(&self, facts: Facts, catalog: &Catalog) -> Self {
+        Self::new(facts, Arc::clone(&self.policies), catalog)
+    }
+
     /// The company.
     #[must_use]
     pub const fn company(&self) -> &CompanyId {

@@ -145,13 +145,8 @@ pub(super) fn addon_entry(
         return None;
     }
     let fields = reader.fields(node, place, known)?;
-    let add = match fields.get("add") {
-        Some(add) => reader.amount(add, &place.key("add"), 1),
-        None => {
-            reader.unmet(node.at, place, "needs `add`");
-            None
-        }
-    };
+    let add = reader.need(node.at, place, fields, "add", "needs `add`");
+    let add = add.and_then(|add| reader.amount(add, &place.key("add"), 1));
     let actions = actions(reader, fields, place);
     if kind == FeatureKind::Gauge {
         return Some((actions?, AddOnKind::Gauge { add: add? }));
@@ -168,11 +163,8 @@ fn flag(reader: &mut Reader, node: &Node, place: &Place<'_>) -> Option<ActionSet
         NodeKind::Bool(true) => Some(ActionSet::ALL),
         NodeKind::Table(_) => {
             let fields = reader.fields(node, place, &["actions"])?;
-            if fields.get("actions").is_none() {
-                reader.unmet(node.at, place, "needs `actions`");
-                return None;
-            }
-            actions(reader, fields, place)
+            let actions = reader.need(node.at, place, fields, "actions", "needs `actions`")?;
+            reader.actions(actions, &place.key("actions"))
         }
         _ => {
             reader.expected(node, place, "`true`, `false` or `{ actions = […] }` for a flag");
@@ -193,7 +185,11 @@ fn gauge(reader: &mut Reader, node: &Node, place: &Place<'_>) -> Option<(ActionS
             Some((actions?, EntryKind::Gauge(limit?.0)))
         }
         _ => {
-            reader.expected(node, place, "a whole number, `{ limit = … }`, `\"unlimited\"` or `false` for a gauge");
+            reader.expected(
+                node,
+                place,
+                "a whole number, `{ limit = … }`, `\"unlimited\"` or `false` for a gauge",
+            );
             None
         }
     }
@@ -204,16 +200,8 @@ fn gauge(reader: &mut Reader, node: &Node, place: &Place<'_>) -> Option<(ActionS
 struct Limit(Option<Amount>);
 
 /// The limit of a table.
-fn limit(
-    reader: &mut Reader,
-    node: &Node,
-    fields: Fields<'_>,
-    place: &Place<'_>,
-) -> Option<Limit> {
-    let Some(limit) = fields.get("limit") else {
-        reader.unmet(node.at, place, "needs `limit`");
-        return None;
-    };
+fn limit(reader: &mut Reader, node: &Node, fields: Fields<'_>, place: &Place<'_>) -> Option<Limit> {
+    let limit = reader.need(node.at, place, fields, "limit", "needs `limit`")?;
     units(reader, limit, &place.key("limit"))
 }
 

@@ -3,8 +3,8 @@
 use sha2::{Digest, Sha256};
 
 use super::{
-    AddOn, AddOnKind, Anchor, Catalog, CatalogHash, Charge, Entry, EntryKind, Feature, GaugeCount, OnPlanChange,
-    Overage, Plan, Quota, Route, StripeRefs, Unmatched, Value,
+    AddOn, AddOnKind, Anchor, Catalog, CatalogHash, Charge, Entry, EntryKind, Feature, GaugeCount,
+    OnPlanChange, Overage, Plan, Quota, Route, StripeRefs, Unmatched, Value,
 };
 use crate::{ActionSet, Amount};
 
@@ -68,7 +68,9 @@ impl Form {
 
     fn all<'i, T: 'i>(&mut self, items: &'i [T], write: impl Fn(&mut Self, &'i T)) {
         self.length(items.len());
-        items.iter().for_each(|item| write(self, item));
+        for item in items {
+            write(self, item);
+        }
     }
 
     fn actions(&mut self, actions: ActionSet) {

@@ -183,23 +183,21 @@ impl Declarations {
 
 fn schema(reader: &mut Reader, root: Fields<'_>) {
     let place = Place::ROOT.key("schema");
-    let Some(node) = root.get("schema") else {
-        reader.unmet(0, &place, "needs `schema = 1`");
-        return;
-    };
-    reader.whole(node, &place, 1, 1);
+    if let Some(node) = reader.need(0, &place, root, "schema", "needs `schema = 1`") {
+        reader.whole(node, &place, 1, 1);
+    }
 }
 
 fn grace(reader: &mut Reader, root: Fields<'_>) -> Option<TimeDelta> {
     let place = Place::ROOT.key("past_due_grace");
-    let Some(node) = root.get("past_due_grace") else {
-        reader.unmet(0, &place, "needs a duration such as `past_due_grace = \"7d\"`");
-        return None;
-    };
+    let message = "needs a duration such as `past_due_grace = \"7d\"`";
+    let node = reader.need(0, &place, root, "past_due_grace", message)?;
     let text = reader.text(node, &place)?;
     let seconds = duration(text);
     match seconds {
-        None => reader.wrong(node.at, &place, "must be a whole number with a unit s, m, h or d, such as \"7d\""),
+        None => {
+            reader.wrong(node.at, &place, "must be a whole number with a unit s, m, h or d, such as \"7d\"");
+        }
         Some(seconds) if seconds > MOST_GRACE * 86_400 => {
             reader.wrong(node.at, &place, format!("must be at most {MOST_GRACE}d"));
         }
@@ -211,7 +209,8 @@ fn grace(reader: &mut Reader, root: Fields<'_>) -> Option<TimeDelta> {
 /// The seconds of `90s`, `15m`, `12h` or `7d`; beyond what fits, the most that does.
 fn duration(text: &str) -> Option<u64> {
     const UNITS: [(char, u64); 4] = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
-    let (digits, unit) = UNITS.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
+    let (digits, unit) =
+        UNITS.into_iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, seconds)))?;
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }

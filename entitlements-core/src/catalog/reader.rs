@@ -93,6 +93,23 @@ impl Reader {
         self.report(at, place, message.into(), None, true);
     }
 
+    /// What a table holds under `key`. Reports that it is missing, unless one of the keys is that one, misspelt: it
+    /// has been reported.
+    pub(super) fn need<'n>(
+        &mut self,
+        at: usize,
+        place: &Place<'_>,
+        fields: Fields<'n>,
+        key: &str,
+        message: &str,
+    ) -> Option<&'n Node> {
+        let node = fields.get(key);
+        if node.is_none() && !fields.0.iter().any(|field| nearest(&field.key, [key]).is_some()) {
+            self.unmet(at, place, message);
+        }
+        node
+    }
+
     /// Reports a name that does not exist.
     pub(super) fn unknown<'k>(
         &mut self,
@@ -107,11 +124,16 @@ impl Reader {
     }
 
     /// Reports a word that is none of `known`.
-    pub(super) fn unknown_word(&mut self, at: usize, place: &Place<'_>, what: &str, word: &str, known: &[&str]) {
-        let suggestion = nearest(word, known.iter().copied()).map_or_else(
-            || format!("expected {}", list_of(known)),
-            |near| format!("did you mean `{near}`?"),
-        );
+    pub(super) fn unknown_word(
+        &mut self,
+        at: usize,
+        place: &Place<'_>,
+        what: &str,
+        word: &str,
+        known: &[&str],
+    ) {
+        let suggestion = nearest(word, known.iter().copied())
+            .map_or_else(|| format!("expected {}", list_of(known)), |near| format!("did you mean `{near}`?"));
         self.report(at, place, format!("unknown {what} `{}`", word.escape_debug()), Some(suggestion), false);
     }
 
@@ -155,7 +177,7 @@ impl Reader {
     ) -> Option<Fields<'n>> {
         let fields = self.table(node, place)?;
         for field in fields.iter().filter(|field| !known.contains(&&*field.key)) {
-            self.unknown_word(field.at, place, "key", &field.key, known);
+            self.unknown_word(field.at, &place.key(&field.key), "key", &field.key, known);
         }
         Some(Fields(fields))
     }

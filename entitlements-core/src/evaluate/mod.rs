@@ -5,6 +5,7 @@
 mod allowance;
 mod debit;
 mod default_deny;
+mod explain;
 mod horizon;
 mod in_effect;
 mod offer;
@@ -17,6 +18,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, Utc};
 
 pub(crate) use debit::{DebitPlan, plan_debit};
+pub use explain::{Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, explain};
 pub(crate) use horizon::Horizon;
 pub use usage::UsageItem;
 pub(crate) use usage::usage;

@@ -352,13 +352,11 @@ fn unknown_operator(name: &str) -> String {
             .max_by(|(a, _), (b, _)| a.total_cmp(b))
             .map(|(_, known)| known)
     };
-    match other.or_else(alike) {
-        Some(known) => format!("unknown operator `{}`; did you mean `{known}`?", clip(name)),
-        None => {
-            let known: Vec<_> = OPERATORS.iter().map(|(known, _)| *known).collect();
-            format!("unknown operator `{}`, expected one of {}", clip(name), known.join(", "))
-        }
+    if let Some(known) = other.or_else(alike) {
+        return format!("unknown operator `{}`; did you mean `{known}`?", clip(name));
     }
+    let known: Vec<_> = OPERATORS.iter().map(|(known, _)| *known).collect();
+    format!("unknown operator `{}`, expected one of {}", clip(name), known.join(", "))
 }
 
 fn shown(value: &Value) -> String {

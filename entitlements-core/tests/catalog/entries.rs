@@ -62,7 +62,7 @@ fn what_is_no_entry_is_refused_with_the_reason() {
         ("meter", json!({"limit": 5}), "needs `every`"),
         ("meter", json!({"limit": u64::MAX, "every": "day"}), "limit: must be at most 9223372036854775807"),
         ("meter", json!({"limit": 1.5, "every": "day"}), "limit: must be a whole number"),
-        ("meter", json!({"limit": 1, "evry": "day"}), "evry: unknown key `evry`; did you mean `every`?; needs `every`"),
+        ("meter", json!({"limit": 1, "evry": "day"}), "evry: unknown key `evry`; did you mean `every`?"),
         ("gauge", json!(-1), "must not be negative"),
         ("gauge", json!("plenty"), "unknown limit `plenty`; expected `unlimited`"),
         ("size", json!("10"), "expected an integer like the default, found a text"),

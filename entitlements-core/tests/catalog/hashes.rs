@@ -15,7 +15,8 @@ fn hash(text: &str) -> CatalogHash {
 fn layout_comments_and_the_order_of_keys_do_not_matter() {
     let grants = |text: &str| catalog(&format!("[plans.p]\n{text}")).hash();
     let first = grants("trial = { days = 3 }\nname = \"P\"\n[plans.p.grants]\nflag = true\ngauge = 1_0\n");
-    let second = grants("name = 'P' # for people\n\ngrants.gauge = 10\ngrants.flag = true\ntrial.days = 0x3\n");
+    let second =
+        grants("name = 'P' # for people\n\ngrants.gauge = 10\ngrants.flag = true\ntrial.days = 0x3\n");
     assert_eq!(first, second);
 }
 
@@ -47,7 +48,10 @@ fn every_change_of_meaning_changes_the_hash() {
         ("{ type = \"gauge\" }", "{ type = \"gauge\", counts = \"level\" }"),
         ("{ type = \"gauge\" }", "{ type = \"gauge\", limit_from = \"seats\" }"),
         ("default = 10", "default = 11"),
-        ("max_upload_mb  = { type = \"value\", default = 10 }", "max_upload_mb = { type = \"value\", default = 10.0 }"),
+        (
+            "max_upload_mb  = { type = \"value\", default = 10 }",
+            "max_upload_mb = { type = \"value\", default = 10.0 }",
+        ),
         ("name   = \"Starter\"", ""),
         ("starter_monthly", "starter_yearly"),
         ("days = 14", "days = 13"),
@@ -105,8 +109,8 @@ fn an_expanded_price_changes_the_hash() {
 }
 
 #[test]
-fn the_hash_of_a_catalog_never_changes() {
+fn the_hash_is_the_same_from_build_to_build() {
     let minimal = "schema = 1\npast_due_grace = \"0s\"\n[features]\nx = { type = \"flag\" }\n";
     assert_eq!(hash(minimal).to_string().len(), 64);
-    assert_eq!(hash(minimal).short(), "PINNED");
+    assert_eq!(hash(minimal).short(), "e15b05f6");
 }

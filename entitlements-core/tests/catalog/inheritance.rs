@@ -43,16 +43,16 @@ fn false_removes_an_entry_for_the_child_and_its_children() {
 
 #[test]
 fn only_grants_are_taken_over() {
-    let catalog = catalog("[plans.a]\nname = \"A\"\ntrial = { days = 3 }\nstripe = { prices = [\"p\"] }\n[plans.b]\nextends = \"a\"\n");
+    let catalog = catalog(
+        "[plans.a]\nname = \"A\"\ntrial = { days = 3 }\nstripe = { prices = [\"p\"] }\n[plans.b]\nextends = \"a\"\n",
+    );
     let child = catalog.plan("b").unwrap();
     assert_eq!((child.name(), child.trial_days(), child.stripe().prices.len()), (None, None, 0));
 }
 
 #[test]
 fn a_long_chain_is_no_danger() {
-    let mut text = String::from("[plans.p0.grants]\nflag = true\n");
-    for plan in 1..5000 {
-        text += &format!("[plans.p{plan}]\nextends = \"p{}\"\n", plan - 1);
-    }
+    let plans = (1..5000).map(|plan| format!("[plans.p{plan}]\nextends = \"p{}\"\n", plan - 1));
+    let text: String = std::iter::once("[plans.p0.grants]\nflag = true\n".to_owned()).chain(plans).collect();
     assert!(entry(&catalog(&text), "p4999", "flag").is_some());
 }

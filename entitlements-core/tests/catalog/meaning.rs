@@ -2,8 +2,8 @@
 
 use chrono::TimeDelta;
 use entitlements_core::catalog::{
-    AddOnKind, Anchor, Charge, Consume, EntryKind, FeatureKind, GaugeCount, OnPlanChange, Overage, Require, Unmatched,
-    Value,
+    AddOnKind, Anchor, Charge, Consume, EntryKind, Feature, FeatureKind, GaugeCount, OnPlanChange, Overage,
+    Plan, Require, Unmatched, Value,
 };
 use entitlements_core::period::Interval;
 use entitlements_core::{Action, ActionSet, Amount, Catalog};
@@ -19,9 +19,9 @@ fn the_example_is_read_as_it_is_written() {
     let catalog: Catalog = EXAMPLE.parse().unwrap();
     assert_eq!(catalog.past_due_grace(), TimeDelta::days(7));
     assert_eq!(catalog.default_plan().unwrap().key(), "free");
-    let plans: Vec<_> = catalog.plans().iter().map(|plan| plan.key()).collect();
+    let plans: Vec<_> = catalog.plans().iter().map(Plan::key).collect();
     assert_eq!(plans, ["free", "starter", "pro", "enterprise"]);
-    let features: Vec<_> = catalog.features().iter().map(|feature| feature.key()).collect();
+    let features: Vec<_> = catalog.features().iter().map(Feature::key).collect();
     assert_eq!(features, ["max_upload_mb", "report_builder", "reports", "seats"]);
 
     let reports = catalog.feature("reports").unwrap();
@@ -87,7 +87,7 @@ fn a_whole_platform_is_read() {
 #[test]
 fn plans_keep_the_order_of_the_text() {
     let catalog = catalog("[plans.z]\n[plans.a.grants]\nflag = true\n[plans.m]\n[plans.b]\n");
-    let plans: Vec<_> = catalog.plans().iter().map(|plan| plan.key()).collect();
+    let plans: Vec<_> = catalog.plans().iter().map(Plan::key).collect();
     assert_eq!(plans, ["z", "a", "m", "b"]);
 }
 
@@ -109,8 +109,10 @@ fn a_lifetime_has_one_form() {
 
 #[test]
 fn an_unlimited_quota_may_say_its_period() {
-    let catalog = catalog("[plans.p.grants]\nmeter = { limit = \"unlimited\", every = \"day\", anchor = \"calendar\" }\n\
-                           [plans.q.grants]\nmeter = \"unlimited\"\n[plans.r.grants]\nmeter = { limit = \"unlimited\" }");
+    let catalog = catalog(
+        "[plans.p.grants]\nmeter = { limit = \"unlimited\", every = \"day\", anchor = \"calendar\" }\n\
+                           [plans.q.grants]\nmeter = \"unlimited\"\n[plans.r.grants]\nmeter = { limit = \"unlimited\" }",
+    );
     let quota = &quotas(&catalog, "p", "meter")[0];
     assert_eq!((quota.limit, quota.every, quota.anchor), (None, Interval::Day, Anchor::Calendar));
     let quota = &quotas(&catalog, "q", "meter")[0];
@@ -126,7 +128,9 @@ fn a_float_value_may_be_written_whole() {
 
 #[test]
 fn false_is_a_value_where_the_default_is_a_boolean() {
-    let catalog = catalog("beta = { type = \"value\", default = true }\n[plans.p.grants]\nbeta = false\nsize = false\n");
+    let catalog = catalog(
+        "beta = { type = \"value\", default = true }\n[plans.p.grants]\nbeta = false\nsize = false\n",
+    );
     assert_eq!(entry(&catalog, "p", "beta").unwrap().kind, EntryKind::Value(Value::Bool(false)));
     assert_eq!(entry(&catalog, "p", "size"), None);
 }
@@ -166,7 +170,9 @@ fn one_path_may_have_a_rule_for_each_method_and_one_for_all() {
 
 #[test]
 fn limits_reach_from_zero_to_the_largest_amount() {
-    let catalog = catalog("[plans.p.grants]\nmeter = { limit = 9_223_372_036_854_775_807, every = \"year\" }\ngauge = 0x0\n");
+    let catalog = catalog(
+        "[plans.p.grants]\nmeter = { limit = 9_223_372_036_854_775_807, every = \"year\" }\ngauge = 0x0\n",
+    );
     assert_eq!(quotas(&catalog, "p", "meter")[0].limit, Some(Amount::MAX));
     assert_eq!(entry(&catalog, "p", "gauge").unwrap().kind, EntryKind::Gauge(Some(Amount::ZERO)));
 }

@@ -18,8 +18,32 @@ fn mutations() -> impl Strategy<Value = Vec<Mutation>> {
     let at = 0usize..4096;
     let length = 0usize..64;
     let token = prop::sample::select(vec![
-        "\"", "'", "\"\"\"", "[", "]", "[[", "{", "}", "=", ",", ".", "#", "\n", "\r", "\0", "${", "-1", "1e400",
-        "nan", "false", "\"unlimited\"", "extends = \"pro\"", "99999999999999999999", "\u{feff}", "é", "\u{202e}",
+        "\"",
+        "'",
+        "\"\"\"",
+        "[",
+        "]",
+        "[[",
+        "{",
+        "}",
+        "=",
+        ",",
+        ".",
+        "#",
+        "\n",
+        "\r",
+        "\0",
+        "${",
+        "-1",
+        "1e400",
+        "nan",
+        "false",
+        "\"unlimited\"",
+        "extends = \"pro\"",
+        "99999999999999999999",
+        "\u{feff}",
+        "é",
+        "\u{202e}",
     ]);
     let one = prop_oneof![
         (at.clone(), 1u8..=255).prop_map(|(at, bits)| Mutation::Flip(at, bits)),
@@ -77,7 +101,8 @@ fn any_json() -> impl Strategy<Value = serde_json::Value> {
         any::<f64>().prop_map(Into::into),
         prop::sample::select(vec!["unlimited", "month", "view", "calendar", ""]).prop_map(Into::into),
     ];
-    let key = prop::sample::select(vec!["limit", "every", "actions", "alerts", "rollover", "over", "anchor", "x"]);
+    let key =
+        prop::sample::select(vec!["limit", "every", "actions", "alerts", "rollover", "over", "anchor", "x"]);
     leaf.prop_recursive(3, 24, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Into::into),

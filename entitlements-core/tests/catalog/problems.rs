@@ -25,6 +25,7 @@ fn a_broken_head_is_reported() {
     for (text, line, place, message) in [
         ("past_due_grace = \"7d\"\n", 1, "schema", "needs `schema = 1`"),
         ("schema = 2\npast_due_grace = \"7d\"\n", 1, "schema", "must be at most 1"),
+        ("schem = 1\npast_due_grace = \"7d\"\n", 1, "schem", "unknown key `schem`; did you mean `schema`?"),
         ("schema = \"1\"\npast_due_grace = \"7d\"\n", 1, "schema", "expected a whole number, found a text"),
         ("schema = 1\n", 1, "past_due_grace", "needs a duration"),
         ("schema = 1\npast_due_grace = 7\n", 2, "past_due_grace", "expected a text, found an integer"),
@@ -32,8 +33,18 @@ fn a_broken_head_is_reported() {
         ("schema = 1\npast_due_grace = \"-7d\"\n", 2, "past_due_grace", "must be a whole number"),
         ("schema = 1\npast_due_grace = \"d\"\n", 2, "past_due_grace", "must be a whole number"),
         ("schema = 1\npast_due_grace = \"7é\"\n", 2, "past_due_grace", "must be a whole number"),
-        ("schema = 1\npast_due_grace = \"99999999999999999999d\"\n", 2, "past_due_grace", "must be at most 3650d"),
-        ("schema = 1\npast_due_grace = \"7d\"\nplan = 1\n", 3, "plan", "unknown key `plan`; did you mean `plans`?"),
+        (
+            "schema = 1\npast_due_grace = \"99999999999999999999d\"\n",
+            2,
+            "past_due_grace",
+            "must be at most 3650d",
+        ),
+        (
+            "schema = 1\npast_due_grace = \"7d\"\nplan = 1\n",
+            3,
+            "plan",
+            "unknown key `plan`; did you mean `plans`?",
+        ),
         (
             "schema = 1\npast_due_grace = \"7d\"\ndefault_plan = \"free\"\n",
             3,
@@ -67,26 +78,76 @@ fn broken_features_are_reported() {
         ("x = {}", 10, "features.x", "needs `type`"),
         ("x = { type = \"metre\" }", 10, "features.x.type", "unknown type `metre`; did you mean `meter`?"),
         ("x = { type = \"counter\" }", 10, "features.x.type", "expected `flag`, `meter`, `gauge` or `value`"),
-        ("x = { type = 1 }", 10, "features.x.type", "expected `flag`, `meter`, `gauge` or `value`, found an integer"),
-        ("x = { type = \"flag\", nme = \"X\" }", 10, "features.x.nme", "unknown key `nme`; did you mean `name`?"),
+        (
+            "x = { type = 1 }",
+            10,
+            "features.x.type",
+            "expected `flag`, `meter`, `gauge` or `value`, found an integer",
+        ),
+        (
+            "x = { type = \"flag\", nme = \"X\" }",
+            10,
+            "features.x.nme",
+            "unknown key `nme`; did you mean `name`?",
+        ),
         ("x = { type = \"flag\", name = 1 }", 10, "features.x.name", "expected a text"),
         ("x = { type = \"flag\", unit = \"u\" }", 10, "features.x.unit", "a flag has no such option"),
-        ("x = { type = \"gauge\", pool = \"pool\" }", 10, "features.x.pool", "a gauge has no such option; meters"),
-        ("x = { type = \"meter\", default = 1 }", 10, "features.x.default", "a meter has no such option; values"),
+        (
+            "x = { type = \"gauge\", pool = \"pool\" }",
+            10,
+            "features.x.pool",
+            "a gauge has no such option; meters",
+        ),
+        (
+            "x = { type = \"meter\", default = 1 }",
+            10,
+            "features.x.default",
+            "a meter has no such option; values",
+        ),
         ("x = { type = \"meter\", on_plan_change = \"rest\" }", 10, "features.x.on_plan_change", "`reset`?"),
-        ("x = { type = \"meter\", pool = \"pol\" }", 10, "features.x.pool", "unknown feature `pol`; did you mean `pool`?"),
-        ("x = { type = \"meter\", pool = \"gauge\" }", 10, "features.x.pool", "`gauge` is a gauge; a pool must be a meter"),
-        ("x = { type = \"meter\", pool = \"part\" }", 10, "features.x.pool", "`part` is itself a member of a pool"),
+        (
+            "x = { type = \"meter\", pool = \"pol\" }",
+            10,
+            "features.x.pool",
+            "unknown feature `pol`; did you mean `pool`?",
+        ),
+        (
+            "x = { type = \"meter\", pool = \"gauge\" }",
+            10,
+            "features.x.pool",
+            "`gauge` is a gauge; a pool must be a meter",
+        ),
+        (
+            "x = { type = \"meter\", pool = \"part\" }",
+            10,
+            "features.x.pool",
+            "`part` is itself a member of a pool",
+        ),
         ("x = { type = \"meter\", pool = \"x\" }", 10, "features.x.pool", "a meter cannot be its own pool"),
         ("x = { type = \"gauge\", counts = \"holder\" }", 10, "features.x.counts", "did you mean `holders`?"),
         ("x = { type = \"gauge\", limit_from = \"plan\" }", 10, "features.x.limit_from", "expected `seats`"),
         ("x = { type = \"value\" }", 10, "features.x", "needs `default`"),
         ("x = { type = \"value\", default = nan }", 10, "features.x.default", "must be a finite number"),
-        ("x = { type = \"value\", default = [1] }", 10, "features.x.default", "expected a boolean, a number or a text, found a list"),
+        (
+            "x = { type = \"value\", default = [1] }",
+            10,
+            "features.x.default",
+            "expected a boolean, a number or a text, found a list",
+        ),
         ("x = { type = \"value\", default = 1979-05-27 }", 10, "features.x.default", "found a date or time"),
-        ("x = { type = \"value\", default = 9223372036854775808 }", 10, "features.x.default", "must be between"),
+        (
+            "x = { type = \"value\", default = 9223372036854775808 }",
+            10,
+            "features.x.default",
+            "must be between",
+        ),
         ("\"\" = { type = \"flag\" }", 10, "features.\"\"", "the name must not be empty"),
-        ("\"a\\nb\" = { type = \"flag\" }", 10, "features.\"a\\nb\"", "the name must not contain control characters"),
+        (
+            "\"a\\nb\" = { type = \"flag\" }",
+            10,
+            "features.\"a\\nb\"",
+            "the name must not contain control characters",
+        ),
     ]);
 }
 
@@ -99,7 +160,12 @@ fn broken_plans_are_reported() {
         ("[plans.p]\ntrial = {}", 11, "plans.p.trial", "needs `days`"),
         ("[plans.p]\ntrial = { days = 31 }", 11, "plans.p.trial.days", "must be at most 30"),
         ("[plans.p]\ntrial = { days = -1 }", 11, "plans.p.trial.days", "must not be negative"),
-        ("[plans.prod]\n[plans.p]\nextends = \"prd\"", 12, "plans.p.extends", "unknown plan `prd`; did you mean `prod`?"),
+        (
+            "[plans.prod]\n[plans.p]\nextends = \"prd\"",
+            12,
+            "plans.p.extends",
+            "unknown plan `prd`; did you mean `prod`?",
+        ),
         ("[plans.p]\nextends = \"p\"", 11, "plans.p.extends", "extends loops through p -> p"),
         (
             "[plans.a]\nextends = \"c\"\n[plans.b]\nextends = \"a\"\n[plans.c]\nextends = \"b\"\n[plans.d]\nextends = \"b\"",
@@ -108,12 +174,22 @@ fn broken_plans_are_reported() {
             "extends loops through a -> c -> b -> a",
         ),
         ("[plans.p]\ngrants = []", 11, "plans.p.grants", "expected a table, found a list"),
-        ("[plans.p.grants]\nmetr = 1", 11, "plans.p.grants.metr", "unknown feature `metr`; did you mean `meter`?"),
+        (
+            "[plans.p.grants]\nmetr = 1",
+            11,
+            "plans.p.grants.metr",
+            "unknown feature `metr`; did you mean `meter`?",
+        ),
         ("[plans.p.grants]\npart = \"unlimited\"", 11, "plans.p.grants.part", "shares the quota of `pool`"),
         ("[plans.p]\nstripe = { price = [] }", 11, "plans.p.stripe.price", "did you mean `prices`?"),
         ("[plans.p]\nstripe = { prices = \"x\" }", 11, "plans.p.stripe.prices", "expected a list"),
         ("[plans.p]\nstripe = { prices = [\"${X\"] }", 11, "plans.p.stripe.prices[0]", "`${` without `}`"),
-        ("[plans.p]\nstripe = { prices = [\"a\", \"${a b}\"] }", 11, "plans.p.stripe.prices[1]", "name of a variable"),
+        (
+            "[plans.p]\nstripe = { prices = [\"a\", \"${a b}\"] }",
+            11,
+            "plans.p.stripe.prices[1]",
+            "name of a variable",
+        ),
         ("[plans.p]\nstripe = { prices = [\"\"] }", 11, "plans.p.stripe.prices[0]", "must not be empty"),
         (
             "[plans.p]\nstripe = { prices = [\"x\"] }\n[addons.q]\nstripe = { prices = [\"x\"] }",
@@ -140,21 +216,49 @@ fn broken_entries_are_reported() {
         ("meter = \"unlimted\"", "meter", "unknown limit `unlimted`; did you mean `unlimited`?"),
         ("meter = { limit = 5 }", "meter", "needs `every`: one of hour, day, week, month, year, lifetime"),
         ("meter = { every = \"day\" }", "meter", "needs `limit`"),
-        ("meter = { limt = 1, limit = 1, every = \"day\" }", "meter.limt", "did you mean `limit`?"),
+        ("meter = { limt = 1, every = \"day\" }", "meter.limt", "did you mean `limit`?"),
         ("meter = { limit = -1, every = \"day\" }", "meter.limit", "must not be negative"),
         ("meter = { limit = 1.5, every = \"day\" }", "meter.limit", "must be a whole number"),
-        ("meter = { limit = true, every = \"day\" }", "meter.limit", "expected a whole number, found a boolean"),
-        ("meter = { limit = 9223372036854775808, every = \"day\" }", "meter.limit", "must be at most 9223372036854775807"),
-        ("meter = { limit = 99999999999999999999999999999999999999999, every = \"day\" }", "meter.limit", "must be at most"),
-        ("meter = { limit = 1, every = \"moth\" }", "meter.every", "unknown period `moth`; did you mean `month`?"),
+        (
+            "meter = { limit = true, every = \"day\" }",
+            "meter.limit",
+            "expected a whole number, found a boolean",
+        ),
+        (
+            "meter = { limit = 9223372036854775808, every = \"day\" }",
+            "meter.limit",
+            "must be at most 9223372036854775807",
+        ),
+        (
+            "meter = { limit = 99999999999999999999999999999999999999999, every = \"day\" }",
+            "meter.limit",
+            "must be at most",
+        ),
+        (
+            "meter = { limit = 1, every = \"moth\" }",
+            "meter.every",
+            "unknown period `moth`; did you mean `month`?",
+        ),
         ("meter = { limit = 1, every = \"minute\" }", "meter.every", "expected `hour`, `day`"),
-        ("meter = { limit = 1, every = \"day\", anchor = \"calender\" }", "meter.anchor", "did you mean `calendar`?"),
-        ("meter = { limit = 1, every = \"lifetime\", anchor = \"calendar\" }", "meter.anchor", "a lifetime has no anchor"),
+        (
+            "meter = { limit = 1, every = \"day\", anchor = \"calender\" }",
+            "meter.anchor",
+            "did you mean `calendar`?",
+        ),
+        (
+            "meter = { limit = 1, every = \"lifetime\", anchor = \"calendar\" }",
+            "meter.anchor",
+            "a lifetime has no anchor",
+        ),
         ("meter = { limit = 1, every = \"day\", over = \"alow\" }", "meter.over", "did you mean `allow`?"),
         ("meter = { limit = 1, every = \"day\", rollover = -1 }", "meter.rollover", "must not be negative"),
         ("meter = { limit = 1, every = \"lifetime\", rollover = 1 }", "meter.rollover", "no next period"),
         ("meter = { limit = 1, every = \"day\", alerts = [0] }", "meter.alerts[0]", "must be at least 1"),
-        ("meter = { limit = 1, every = \"day\", alerts = [1001] }", "meter.alerts[0]", "must be at most 1000"),
+        (
+            "meter = { limit = 1, every = \"day\", alerts = [1001] }",
+            "meter.alerts[0]",
+            "must be at most 1000",
+        ),
         ("meter = { limit = 1, every = \"day\", alerts = [80, 70] }", "meter.alerts[1]", "must ascend"),
         ("meter = { limit = 1, every = \"day\", alerts = [80, 80] }", "meter.alerts[1]", "must ascend"),
         ("meter = []", "meter", "must hold at least one quota"),
@@ -177,7 +281,12 @@ fn broken_entries_are_reported() {
         ("size = 1.5", "size", "expected an integer like the default, found a float"),
         ("size = { value = 1 }", "size", "expected a boolean, a number or a text, found a table"),
     ] {
-        check(&[(&format!("[plans.p.grants]\n{entry}").leak(), 11, &format!("plans.p.grants.{place}").leak(), message)]);
+        check_one(
+            &format!("{HEAD}[plans.p.grants]\n{entry}"),
+            11,
+            &format!("plans.p.grants.{place}"),
+            message,
+        );
     }
 }
 
@@ -187,7 +296,8 @@ fn broken_addons_are_reported() {
         ("flag = false", "flag", "an add-on has nothing to remove"),
         ("size = 5", "size", "an add-on cannot give a value"),
         ("meter = 5", "meter", "expected `{ add = … }`, found an integer"),
-        ("meter = { limit = 5 }", "meter.limit", "unknown key `limit`"),
+        ("meter = { add = 1, limit = 5 }", "meter.limit", "unknown key `limit`"),
+        ("meter = { ad = 1 }", "meter.ad", "did you mean `add`?"),
         ("meter = { add = 0 }", "meter.add", "must be at least 1"),
         ("meter = { add = 1, every = \"weak\" }", "meter.every", "did you mean `week`?"),
         ("gauge = { add = 1, every = \"day\" }", "gauge.every", "unknown key `every`"),
@@ -195,9 +305,12 @@ fn broken_addons_are_reported() {
         ("part = { add = 1 }", "part", "shares the quota of `pool`"),
         ("gage = { add = 1 }", "gage", "did you mean `gauge`?"),
     ] {
-        // An entry with an unknown key instead of the right one lacks the right one too.
-        let entry = entry.replace("{ limit = 5 }", "{ add = 1, limit = 5 }");
-        check(&[(&format!("[addons.a.grants]\n{entry}").leak(), 11, &format!("addons.a.grants.{place}").leak(), message)]);
+        check_one(
+            &format!("{HEAD}[addons.a.grants]\n{entry}"),
+            11,
+            &format!("addons.a.grants.{place}"),
+            message,
+        );
     }
     check(&[("[addons.a]\ntrial = { days = 1 }", 11, "addons.a.trial", "unknown key `trial`")]);
 }
@@ -215,7 +328,12 @@ fn broken_routes_are_reported() {
         ("match = \"/x\"", 12, "", "needs `require`, `consume` or both"),
         ("match = \"x\"\nrequire = \"flag\"", 13, ".match", "must be a path that begins with `/`"),
         ("match = \"POST\"\nrequire = \"flag\"", 13, ".match", "must be a path that begins with `/`"),
-        ("match = \"post /x\"\nrequire = \"flag\"", 13, ".match", "unknown method `post`; did you mean `POST`?"),
+        (
+            "match = \"post /x\"\nrequire = \"flag\"",
+            13,
+            ".match",
+            "unknown method `post`; did you mean `POST`?",
+        ),
         ("match = \"FETCH /x\"\nrequire = \"flag\"", 13, ".match", "unknown method `FETCH`"),
         ("match = \"GET  /x\"\nrequire = \"flag\"", 13, ".match", "must be a path that begins with `/`"),
         ("match = \"GET /x?y=1\"\nrequire = \"flag\"", 13, ".match", "no query"),
@@ -223,11 +341,26 @@ fn broken_routes_are_reported() {
         ("match = \"/{*rest}/x\"\nrequire = \"flag\"", 13, ".match", "must be the end of the path"),
         ("match = \"/x\"\nrequire = \"flg\"", 14, ".require", "unknown feature `flg`; did you mean `flag`?"),
         ("match = \"/x\"\nrequire = {}", 14, ".require", "needs `feature`"),
-        ("match = \"/x\"\nrequire = { feature = \"flag\", action = \"see\" }", 14, ".require.action", "unknown action `see`"),
+        (
+            "match = \"/x\"\nrequire = { feature = \"flag\", action = \"see\" }",
+            14,
+            ".require.action",
+            "unknown action `see`",
+        ),
         ("match = \"/x\"\nconsume = \"flag\"", 14, ".consume", "`flag` is a flag; only meters are consumed"),
         ("match = \"/x\"\nconsume = { feature = \"gauge\" }", 14, ".consume.feature", "`gauge` is a gauge"),
-        ("match = \"/x\"\nconsume = { feature = \"meter\", amount = 0 }", 14, ".consume.amount", "must be at least 1"),
-        ("match = \"/x\"\nconsume = { feature = \"meter\", charge = \"sucess\" }", 14, ".consume.charge", "did you mean `success`?"),
+        (
+            "match = \"/x\"\nconsume = { feature = \"meter\", amount = 0 }",
+            14,
+            ".consume.amount",
+            "must be at least 1",
+        ),
+        (
+            "match = \"/x\"\nconsume = { feature = \"meter\", charge = \"sucess\" }",
+            14,
+            ".consume.charge",
+            "did you mean `success`?",
+        ),
         ("match = \"/x\"\nrequire = \"flag\"\nonly = 1", 15, ".only", "unknown key `only`"),
         (
             "match = \"GET /x/{a}\"\nrequire = \"flag\"\n[[routes]]\nmatch = \"GET /x/{b}\"\nrequire = \"flag\"",
@@ -240,6 +373,11 @@ fn broken_routes_are_reported() {
             Some(place) => format!("routes[1]{place}"),
             None => format!("routes[0]{place}"),
         };
-        check(&[(&format!("[routing]\nunmatched = \"deny\"\n[[routes]]\n{route}").leak(), line, place.leak(), message)]);
+        check_one(
+            &format!("{HEAD}[routing]\nunmatched = \"deny\"\n[[routes]]\n{route}"),
+            line,
+            &place,
+            message,
+        );
     }
 }

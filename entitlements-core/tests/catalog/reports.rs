@@ -47,7 +47,8 @@ require = "exports"
 #[test]
 fn several_problems_of_one_entry_are_all_reported() {
     let rest = "[plans.p.grants]\nmeter = { limit = -1, every = \"moth\", alerts = [0, 5, 5], over = 1 }";
-    let lines: Vec<_> = problems(&format!("{HEAD}{rest}")).iter().map(|problem| problem.place.clone()).collect();
+    let lines: Vec<_> =
+        problems(&format!("{HEAD}{rest}")).iter().map(|problem| problem.place.clone()).collect();
     let meter = "plans.p.grants.meter";
     let expected = ["limit", "every", "alerts[0]", "over"].map(|part| format!("{meter}.{part}"));
     assert_eq!(lines, expected);

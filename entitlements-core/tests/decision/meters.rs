@@ -74,7 +74,8 @@ fn an_unlimited_quota_is_counted() {
 fn a_sum_that_no_counter_can_hold_is_refused() {
     let world = World::on("enterprise").used_monthly("reports", 1);
     let subject = world.company();
-    let request = entitlements_core::Request::new(&subject, "reports", Action::Create).with_amount(Amount::MAX);
+    let request =
+        entitlements_core::Request::new(&subject, "reports", Action::Create).with_amount(Amount::MAX);
     assert_eq!(why(&world.decide(&request)), "quota_exceeded plan enterprise");
 }
 
@@ -151,9 +152,12 @@ fn an_amount_grant_is_spent_before_the_plan() {
 
 #[test]
 fn a_spent_grant_leaves_the_plan_as_source() {
-    let world = World::on("starter")
-        .granted("g", "reports", |grant| grant.amount = Some(amount(20)))
-        .used("reports", "grant/g", "1970-01-01T00:00:00Z", 20);
+    let world = World::on("starter").granted("g", "reports", |grant| grant.amount = Some(amount(20))).used(
+        "reports",
+        "grant/g",
+        "1970-01-01T00:00:00Z",
+        20,
+    );
     let decision = world.ask_amount("reports", 1);
     assert_eq!(why(&decision), "allowed_by_plan plan starter");
     assert_eq!(numbers(&decision), "30/20/10/0");

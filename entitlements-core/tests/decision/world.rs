@@ -14,7 +14,7 @@ use entitlements_core::{
 };
 use serde_json::{Value, json};
 
-pub const CATALOG: &str = r#"
+pub(crate) const CATALOG: &str = r#"
 schema = 1
 past_due_grace = "7d"
 
@@ -68,31 +68,31 @@ reports = { add = 50 }
 sso = true
 "#;
 
-pub const NOW: &str = "2026-11-24T12:00:00Z";
+pub(crate) const NOW: &str = "2026-11-24T12:00:00Z";
 
-pub fn at(text: &str) -> DateTime<Utc> {
+pub(crate) fn at(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
 }
 
-pub fn amount(units: u32) -> Amount {
+pub(crate) fn amount(units: u32) -> Amount {
     units.into()
 }
 
-pub struct World {
-    pub catalog: Catalog,
-    pub facts: Facts,
-    pub policies: Vec<Policy>,
-    pub now: DateTime<Utc>,
+pub(crate) struct World {
+    pub(crate) catalog: Catalog,
+    pub(crate) facts: Facts,
+    pub(crate) policies: Vec<Policy>,
+    pub(crate) now: DateTime<Utc>,
 }
 
 impl World {
     /// A company without anything.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_catalog(CATALOG)
     }
 
     /// The same with a default plan.
-    pub fn with_default_plan(plan: &str) -> Self {
+    pub(crate) fn with_default_plan(plan: &str) -> Self {
         Self::with_catalog(&CATALOG.replace("schema = 1", &format!("schema = 1\ndefault_plan = \"{plan}\"")))
     }
 
@@ -106,15 +106,15 @@ impl World {
     }
 
     /// A company with an active subscription that began on the tenth.
-    pub fn on(plan: &str) -> Self {
+    pub(crate) fn on(plan: &str) -> Self {
         Self::new().subscribed(plan, SubscriptionStatus::Active)
     }
 
-    pub fn subscribed(self, plan: &str, status: SubscriptionStatus) -> Self {
+    pub(crate) fn subscribed(self, plan: &str, status: SubscriptionStatus) -> Self {
         self.subscription(plan, status, |_| {})
     }
 
-    pub fn subscription(
+    pub(crate) fn subscription(
         mut self,
         plan: &str,
         status: SubscriptionStatus,
@@ -142,7 +142,7 @@ impl World {
         self
     }
 
-    pub fn granted(mut self, id: &str, feature: &str, change: impl FnOnce(&mut Grant)) -> Self {
+    pub(crate) fn granted(mut self, id: &str, feature: &str, change: impl FnOnce(&mut Grant)) -> Self {
         let mut grant = Grant {
             id: GrantId::new(id).unwrap(),
             company: self.facts.company.clone(),
@@ -163,12 +163,12 @@ impl World {
         self
     }
 
-    pub fn policy(mut self, policy: Value) -> Self {
+    pub(crate) fn policy(mut self, policy: Value) -> Self {
         self.policies.push(Policy::from_json(&policy).unwrap());
         self
     }
 
-    pub fn used(mut self, meter: &str, bucket: &str, period_start: &str, used: u32) -> Self {
+    pub(crate) fn used(mut self, meter: &str, bucket: &str, period_start: &str, used: u32) -> Self {
         self.facts.usage.push(UsageCounter {
             meter: FeatureKey::new(meter).unwrap(),
             bucket: bucket.parse::<Bucket>().unwrap(),
@@ -179,84 +179,88 @@ impl World {
     }
 
     /// Units used of the plan's monthly allowance in the present period of the subscription.
-    pub fn used_monthly(self, meter: &str, used: u32) -> Self {
+    pub(crate) fn used_monthly(self, meter: &str, used: u32) -> Self {
         self.used(meter, "plan/month/subscription", "2026-11-10T09:00:00Z", used)
     }
 
-    pub fn held(mut self, gauge: &str, used: u32) -> Self {
+    pub(crate) fn held(mut self, gauge: &str, used: u32) -> Self {
         self.facts.gauges.push(GaugeLevel { gauge: FeatureKey::new(gauge).unwrap(), used: used.into() });
         self
     }
 
-    pub fn addon(mut self, addon: &str, quantity: u32) -> Self {
+    pub(crate) fn addon(mut self, addon: &str, quantity: u32) -> Self {
         self.facts.addons.push(AddOnQuantity { addon: AddOnKey::new(addon).unwrap(), quantity });
         self
     }
 
-    pub fn overridden(mut self, feature: &str, value: Value) -> Self {
+    pub(crate) fn overridden(mut self, feature: &str, value: Value) -> Self {
         self.facts.overrides.push(Override { feature: FeatureKey::new(feature).unwrap(), value });
         self
     }
 
-    pub fn later(mut self, instant: &str) -> Self {
+    pub(crate) fn later(mut self, instant: &str) -> Self {
         self.now = at(instant);
         self
     }
 
-    pub fn snapshot(&self) -> Snapshot {
+    pub(crate) fn snapshot(&self) -> Snapshot {
         let mut policies = self.policies.clone();
         policies.sort_by(|a, b| a.id.cmp(&b.id));
         let policies = Policies { policies, ..Policies::default() };
-        Snapshot::new(self.facts.clone(), Arc::new(PolicySet::compile(&policies, &self.catalog)), &self.catalog)
+        Snapshot::new(
+            self.facts.clone(),
+            Arc::new(PolicySet::compile(&policies, &self.catalog)),
+            &self.catalog,
+        )
     }
 
-    pub fn decide(&self, request: &Request<'_>) -> Decision {
+    pub(crate) fn decide(&self, request: &Request<'_>) -> Decision {
         evaluate(request, &self.snapshot(), &self.catalog, self.now)
     }
 
-    pub fn ask(&self, feature: &str, action: Action) -> Decision {
+    pub(crate) fn ask(&self, feature: &str, action: Action) -> Decision {
         self.decide(&Request::new(&self.company(), feature, action))
     }
 
-    pub fn ask_amount(&self, feature: &str, units: u32) -> Decision {
+    pub(crate) fn ask_amount(&self, feature: &str, units: u32) -> Decision {
         let subject = self.company();
         self.decide(&Request::new(&subject, feature, Action::Create).with_amount(units.into()))
     }
 
-    pub fn ask_as(&self, user: &str, feature: &str, action: Action) -> Decision {
+    pub(crate) fn ask_as(&self, user: &str, feature: &str, action: Action) -> Decision {
         let subject = Subject::user(self.facts.company.clone(), UserId::new(user).unwrap());
         self.decide(&Request::new(&subject, feature, action))
     }
 
-    pub fn ask_about(&self, feature: &str, action: Action, resource: &str) -> Decision {
+    pub(crate) fn ask_about(&self, feature: &str, action: Action, resource: &str) -> Decision {
         self.decide(&Request::new(&self.company(), feature, action).with_resource(resource))
     }
 
-    pub fn ask_in(&self, feature: &str, action: Action, context: Value) -> Decision {
+    pub(crate) fn ask_in(&self, feature: &str, action: Action, context: Value) -> Decision {
         let context = Context::from_json(context).unwrap();
         self.decide(&Request::new(&self.company(), feature, action).with_context(&context))
     }
 
-    pub fn company(&self) -> Subject {
+    pub(crate) fn company(&self) -> Subject {
         Subject::company(self.facts.company.clone())
     }
 }
 
 /// Reason and source, as `allowed_by_plan plan pro`.
-pub fn why(decision: &Decision) -> String {
+pub(crate) fn why(decision: &Decision) -> String {
     let id = decision.source.id().unwrap_or("-");
     format!("{} {} {id}", decision.reason, decision.source.kind())
 }
 
 /// Limit, used, remaining, overage; `-` is unlimited.
-pub fn numbers(decision: &Decision) -> String {
+pub(crate) fn numbers(decision: &Decision) -> String {
     let quota = decision.quota.unwrap();
     let show = |number: Option<Amount>| number.map_or("-".to_owned(), |number| number.to_string());
     format!("{}/{}/{}/{}", show(quota.limit), quota.used, show(quota.remaining), quota.overage)
 }
 
 /// A policy about one feature, with whatever else is given.
-pub fn policy(id: &str, effect: &str, feature: &str, rest: Value) -> Value {
+pub(crate) fn policy(id: &str, effect: &str, feature: &str, rest: Value) -> Value {
     let mut policy = json!({"id": id, "effect": effect, "target": {"features": [feature]}});
     for (name, value) in rest.as_object().unwrap() {
         policy[name] = value.clone();

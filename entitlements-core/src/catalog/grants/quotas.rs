@@ -31,7 +31,8 @@ pub(super) fn meter(reader: &mut Reader, node: &Node, place: &Place<'_>) -> Opti
         }
         NodeKind::List(items) => quotas(reader, node, items, place),
         NodeKind::Integer(_) => {
-            let message = "a number alone does not say per which period: write `{ limit = …, every = \"month\" }`";
+            let message =
+                "a number alone does not say per which period: write `{ limit = …, every = \"month\" }`";
             reader.wrong(node.at, place, message);
             None
         }
@@ -84,14 +85,12 @@ fn quota(reader: &mut Reader, node: &Node, place: &Place<'_>) -> Option<(ActionS
     const KNOWN: [&str; 7] = ["limit", "every", "anchor", "over", "rollover", "alerts", "actions"];
     let fields = reader.fields(node, place, &KNOWN)?;
     let limit = limit(reader, node, fields, place);
-    let every = match fields.get("every") {
-        Some(every) => interval(reader, every, place),
-        None if limit == Some(Limit(None)) => Some(Interval::Month),
-        None => {
-            let words = Interval::ALL.map(Interval::as_str).join(", ");
-            reader.unmet(node.at, place, format!("needs `every`: one of {words}"));
-            None
-        }
+    let every = if limit == Some(Limit(None)) && fields.get("every").is_none() {
+        Some(Interval::Month)
+    } else {
+        let message = "needs `every`: one of hour, day, week, month, year, lifetime";
+        let every = reader.need(node.at, place, fields, "every", message);
+        every.and_then(|every| interval(reader, every, place))
     };
     let lifetime = every == Some(Interval::Lifetime);
     let anchor = match fields.get("anchor") {
@@ -131,8 +130,14 @@ fn quota(reader: &mut Reader, node: &Node, place: &Place<'_>) -> Option<(ActionS
         None => Some(ALERTS.into()),
     };
     let actions = actions(reader, fields, place);
-    let quota =
-        Quota { limit: limit?.0, every: every?, anchor: anchor?, over: over?, rollover: rollover?, alerts: alerts? };
+    let quota = Quota {
+        limit: limit?.0,
+        every: every?,
+        anchor: anchor?,
+        over: over?,
+        rollover: rollover?,
+        alerts: alerts?,
+    };
     Some((actions?, quota))
 }
 

@@ -57,8 +57,7 @@ pub(super) struct Features {
 impl Features {
     pub(super) fn read(reader: &mut Reader, root: Fields<'_>) -> Self {
         let place = Place::ROOT.key("features");
-        let Some(node) = root.get("features") else {
-            reader.unmet(0, &place, "there are no features");
+        let Some(node) = reader.need(0, &place, root, "features", "there are no features") else {
             return Self { list: Vec::new(), broken: true };
         };
         let Some(fields) = reader.names(node, &place) else {
@@ -148,10 +147,16 @@ impl Features {
                     reader.unmet(pool.at, &place, "a meter cannot be its own pool");
                 }
                 Some(FeatureKind::Meter) if shared.pool.is_some() => {
-                    reader.unmet(pool.at, &place, format!("`{key}` is itself a member of a pool; pools do not nest"));
+                    reader.unmet(
+                        pool.at,
+                        &place,
+                        format!("`{key}` is itself a member of a pool; pools do not nest"),
+                    );
                 }
                 Some(FeatureKind::Meter) | None => {}
-                Some(kind) => reader.unmet(pool.at, &place, format!("`{key}` is a {kind}; a pool must be a meter")),
+                Some(kind) => {
+                    reader.unmet(pool.at, &place, format!("`{key}` is a {kind}; a pool must be a meter"));
+                }
             }
         }
     }
@@ -177,44 +182,40 @@ fn declared(reader: &mut Reader, field: &Field, features: &Place<'_>) -> Declare
     };
     let known: Vec<&str> = ["type", "name"].into_iter().chain(OPTIONS.map(|(option, _)| option)).collect();
     let Some(options) = reader.fields(&field.value, &place, &known) else { return declared };
-    declared.kind = match options.get("type") {
-        Some(kind) => reader.word(kind, &place.key("type"), "type", &KINDS),
-        None => {
-            reader.unmet(field.value.at, &place, "needs `type`: flag, meter, gauge or value");
-            None
-        }
-    };
+    let at = field.value.at;
+    let kind = reader.need(at, &place, options, "type", "needs `type`: flag, meter, gauge or value");
+    declared.kind = kind.and_then(|kind| reader.word(kind, &place.key("type"), "type", &KINDS));
     declared.name = label(reader, options, "name", &place);
     let Some(kind) = declared.kind else { return declared };
     for (option, kinds) in OPTIONS {
         let Some(node) = options.get(option) else { continue };
         let place = place.key(option);
         if kinds.contains(&kind) {
-            set(reader, &mut declared, options, option, node, &place);
+            set(reader, &mut declared, option, node, &place);
         } else {
             let kinds: Vec<_> = kinds.iter().map(|kind| format!("{kind}s")).collect();
-            reader.wrong(node.at, &place, format!("a {kind} has no such option; {} have it", kinds.join(", ")));
+            reader.wrong(
+                node.at,
+                &place,
+                format!("a {kind} has no such option; {} have it", kinds.join(", ")),
+            );
         }
     }
-    if kind == FeatureKind::Value && options.get("default").is_none() {
-        reader.unmet(field.value.at, &place, "needs `default`");
+    if kind == FeatureKind::Value {
+        reader.need(at, &place, options, "default", "needs `default`");
     }
     declared
 }
 
-fn set(
-    reader: &mut Reader,
-    declared: &mut Declared,
-    options: Fields<'_>,
-    option: &str,
-    node: &Node,
-    place: &Place<'_>,
-) {
+fn set(reader: &mut Reader, declared: &mut Declared, option: &str, node: &Node, place: &Place<'_>) {
     match option {
         "unit" => declared.unit = reader.text(node, place).map(Into::into),
         "on_plan_change" => {
-            let words =
-                [("carry", OnPlanChange::Carry), ("reset", OnPlanChange::Reset), ("prorate", OnPlanChange::Prorate)];
+            let words = [
+                ("carry", OnPlanChange::Carry),
+                ("reset", OnPlanChange::Reset),
+                ("prorate", OnPlanChange::Prorate),
+            ];
             if let Some(choice) = reader.word(node, place, "choice", &words) {
                 declared.on_plan_change = choice;
             }
@@ -229,9 +230,10 @@ fn set(
             }
         }
         "limit_from" => {
-            declared.limit_from_seats = reader.word(node, place, "choice", &[("seats", true)]).unwrap_or_default();
+            declared.limit_from_seats =
+                reader.word(node, place, "choice", &[("seats", true)]).unwrap_or_default();
         }
-        _ => declared.default = options.get("default").and_then(|node| value(reader, node, place, None)),
+        _ => declared.default = value(reader, node, place, None),
     }
 }
 

@@ -42,7 +42,9 @@ impl Pattern {
         let differs = pairs.find(|(a, b)| a != b);
         match differs {
             None => self.segments.len() == other.segments.len(),
-            Some((Segment::Rest(a), Segment::Parameter(b, _)) | (Segment::Parameter(b, _), Segment::Rest(a))) => a == b,
+            Some(
+                (Segment::Rest(a), Segment::Parameter(b, _)) | (Segment::Parameter(b, _), Segment::Rest(a)),
+            ) => a == b,
             Some(_) => false,
         }
     }
@@ -119,8 +121,8 @@ mod tests {
     #[test]
     fn malformed_paths_are_refused() {
         for path in [
-            "", "a", "/{", "/}", "/{}", "/{*}", "/{a", "/{a}{b}", "/{*a}/b", "/{*a}b", "/{a b}", "/a b", "/a?b",
-            "/a#b", "/{a}}", "/{a.b}", "/{a/b}",
+            "", "a", "/{", "/}", "/{}", "/{*}", "/{a", "/{a}{b}", "/{*a}/b", "/{*a}b", "/{a b}", "/a b",
+            "/a?b", "/a#b", "/{a}}", "/{a.b}", "/{a/b}",
         ] {
             assert!(Pattern::parse(path).is_err(), "{path}");
         }

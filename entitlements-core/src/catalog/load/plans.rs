@@ -47,14 +47,21 @@ impl Plans {
         if fields.len() > MOST {
             reader.wrong(node.at, &place, format!("there are more than {MOST} plans"));
         }
-        plans.list = fields.iter().map(|field| declaration(reader, field, &place, features, stripe)).collect();
+        plans.list =
+            fields.iter().map(|field| declaration(reader, field, &place, features, stripe)).collect();
         plans.parents = plans.list.iter().map(|plan| plans.parent(reader, plan, &place)).collect();
         plans.check_loops(reader, &place);
         plans
     }
 
     /// The plan of that name. Reports a name that does not exist.
-    pub(super) fn find(&self, reader: &mut Reader, at: usize, place: &Place<'_>, name: &str) -> Option<PlanIndex> {
+    pub(super) fn find(
+        &self,
+        reader: &mut Reader,
+        at: usize,
+        place: &Place<'_>,
+        name: &str,
+    ) -> Option<PlanIndex> {
         let index = self.list.iter().position(|plan| *plan.key == *name);
         if index.is_none() && !self.broken {
             reader.unknown(at, place, "plan", name, self.list.iter().map(|plan| &*plan.key));
@@ -125,7 +132,8 @@ impl Plans {
             members.rotate_left(first);
             members.extend(members.first().copied());
             let members: Vec<_> = members.iter().filter_map(|index| self.list.get(*index)).collect();
-            let Some((plan, (at, _))) = members.first().and_then(|plan| Some((plan, plan.extends.as_ref()?))) else {
+            let Some((plan, (at, _))) = members.first().and_then(|plan| Some((plan, plan.extends.as_ref()?)))
+            else {
                 continue;
             };
             let names: Vec<&str> = members.iter().map(|plan| &*plan.key).collect();
@@ -175,10 +183,7 @@ fn trial(reader: &mut Reader, fields: Fields<'_>, plan: &Place<'_>) -> Option<u1
     let node = fields.get("trial")?;
     let place = plan.key("trial");
     let fields = reader.fields(node, &place, &["days"])?;
-    let Some(days) = fields.get("days") else {
-        reader.unmet(node.at, &place, "needs `days`");
-        return None;
-    };
+    let days = reader.need(node.at, &place, fields, "days", "needs `days`")?;
     reader.whole(days, &place.key("days"), 0, 30).and_then(|days| u16::try_from(days).ok())
 }
 
@@ -223,7 +228,9 @@ fn addon(
         stripe: StripeRefs::default(),
         entries: Vec::new(),
     };
-    let Some(fields) = reader.fields(&field.value, &place, &["name", "stripe", "grants"]) else { return addon };
+    let Some(fields) = reader.fields(&field.value, &place, &["name", "stripe", "grants"]) else {
+        return addon;
+    };
     addon.name = label(reader, fields, "name", &place);
     addon.stripe = stripe.read(reader, fields, &place);
     each_grant(reader, fields, &place, features, |reader, index, field, place, kind, _| {

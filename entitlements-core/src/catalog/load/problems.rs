@@ -39,8 +39,10 @@ pub(super) fn unexplained() -> Problem {
 /// The parser's errors, one a line: those that follow on the same line have the same cause. A list or table that is
 /// never closed swallows the lines after it, so what follows its first error is left out too.
 fn syntax_errors(text: &str, errors: &[toml::de::Error]) -> Vec<Found> {
-    let mut errors: Vec<_> =
-        errors.iter().map(|error| (error.span().map_or(text.len(), |span| span.start), error.message())).collect();
+    let mut errors: Vec<_> = errors
+        .iter()
+        .map(|error| (error.span().map_or(text.len(), |span| span.start), error.message()))
+        .collect();
     errors.sort_by_key(|(at, _)| *at);
     let is_list = |message: &str| message.contains("array") || message.contains("inline table");
     let unclosed = errors.iter().any(|(_, message)| message.contains("unclosed") && is_list(message));

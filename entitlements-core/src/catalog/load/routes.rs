@@ -61,10 +61,8 @@ impl RoutingDeclaration {
 fn unmatched(reader: &mut Reader, section: &Node) -> Option<Unmatched> {
     let place = Place::ROOT.key("routing");
     let fields = reader.fields(section, &place, &["unmatched"])?;
-    let Some(node) = fields.get("unmatched") else {
-        reader.unmet(section.at, &place, "needs `unmatched`: allow or deny");
-        return None;
-    };
+    let message = "needs `unmatched`: allow or deny";
+    let node = reader.need(section.at, &place, fields, "unmatched", message)?;
     let words = [("allow", Unmatched::Allow), ("deny", Unmatched::Deny)];
     reader.word(node, &place.key("unmatched"), "choice", &words)
 }
@@ -92,23 +90,20 @@ fn route(
     seen: &mut Vec<Seen>,
 ) -> Option<RouteDeclaration> {
     let fields = reader.fields(node, place, &["match", "require", "consume"])?;
-    let target = match fields.get("match") {
-        Some(node) => target(reader, node, &place.key("match")),
-        None => {
-            reader.unmet(node.at, place, "needs `match`");
-            None
-        }
-    };
-    if let (Some((method, _, pattern)), Some(node)) = (&target, fields.get("match")) {
+    let rule = reader.need(node.at, place, fields, "match", "needs `match`");
+    let target = rule.and_then(|rule| target(reader, rule, &place.key("match")));
+    if let (Some((method, _, pattern)), Some(rule)) = (&target, rule) {
         let rival = seen.iter().find(|(other, rival, _)| other == method && rival.rivals(pattern));
         if let Some((_, _, rival)) = rival {
             let message = format!("matches the same requests as routes[{rival}]");
-            reader.unmet(node.at, &place.key("match"), message);
+            reader.unmet(rule.at, &place.key("match"), message);
         }
         seen.push((*method, pattern.clone(), index));
     }
-    let require = fields.get("require").and_then(|node| require(reader, node, &place.key("require"), features));
-    let consume = fields.get("consume").and_then(|node| consume(reader, node, &place.key("consume"), features));
+    let require =
+        fields.get("require").and_then(|node| require(reader, node, &place.key("require"), features));
+    let consume =
+        fields.get("consume").and_then(|node| consume(reader, node, &place.key("consume"), features));
     if fields.get("require").is_none() && fields.get("consume").is_none() {
         reader.unmet(node.at, place, "needs `require`, `consume` or both");
     }
@@ -202,10 +197,7 @@ fn feature_of<'f>(
     place: &Place<'_>,
     features: &'f Features,
 ) -> Option<(usize, &'f Declared)> {
-    let Some(feature) = fields.get("feature") else {
-        reader.unmet(node.at, place, "needs `feature`");
-        return None;
-    };
+    let feature = reader.need(node.at, place, fields, "feature", "needs `feature`")?;
     named(reader, feature, &place.key("feature"), features)
 }
 

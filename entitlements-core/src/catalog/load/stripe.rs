@@ -29,11 +29,18 @@ impl<'a> StripeReader<'a> {
         let Some(fields) = reader.fields(node, &place, &["lookup_keys", "prices"]) else {
             return StripeRefs::default();
         };
-        let mut list = |key| fields.get(key).map(|node| self.list(reader, node, key, &place)).unwrap_or_default();
+        let mut list =
+            |key| fields.get(key).map(|node| self.list(reader, node, key, &place)).unwrap_or_default();
         StripeRefs { lookup_keys: list("lookup_keys"), prices: list("prices") }
     }
 
-    fn list(&mut self, reader: &mut Reader, node: &Node, key: &'static str, stripe: &Place<'_>) -> Vec<String> {
+    fn list(
+        &mut self,
+        reader: &mut Reader,
+        node: &Node,
+        key: &'static str,
+        stripe: &Place<'_>,
+    ) -> Vec<String> {
         let place = stripe.key(key);
         let mut references = Vec::new();
         for (index, item) in reader.list(node, &place).into_iter().flatten().enumerate() {
@@ -51,13 +58,12 @@ impl<'a> StripeReader<'a> {
                 reader.wrong(item.at, &place, error.to_string());
                 continue;
             }
-            match self.listed.get(&(key, reference.clone())) {
-                Some(before) => reader.unmet(item.at, &place, format!("is already listed at {before}")),
-                None => {
-                    self.listed.insert((key, reference.clone()), place.to_string());
-                    references.push(reference);
-                }
+            if let Some(before) = self.listed.get(&(key, reference.clone())) {
+                reader.unmet(item.at, &place, format!("is already listed at {before}"));
+                continue;
             }
+            self.listed.insert((key, reference.clone()), place.to_string());
+            references.push(reference);
         }
         references
     }

@@ -1,0 +1,197 @@
+//! The one list of all cases.
+
+/// Turns every case of the suite into a test of its own, for a store that a [`Harness`](crate::testkit::Harness) starts.
+///
+/// The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
+#[macro_export]
+macro_rules! store_suite {
+    ($harness:ty) => {
+        $crate::store_cases! { $harness, snapshot:
+            a_company_never_written_to_has_empty_facts
+            every_part_of_the_facts_is_loaded
+            facts_of_other_companies_are_not_loaded
+            ended_grants_are_left_out
+            voided_grants_are_left_out
+            grants_that_start_later_are_loaded
+            usage_of_ended_periods_is_left_out
+            usage_of_other_periods_is_loaded
+            the_end_of_a_period_is_that_of_the_last_debit
+            ended_subscriptions_are_loaded
+            a_new_store_has_no_policies
+            every_policy_is_read_in_order_of_ids
+            revisions_come_out_of_one_growing_sequence
+            a_load_is_one_consistent_view
+            instants_are_kept_to_the_microsecond
+            the_value_of_an_override_is_kept
+        }
+        $crate::store_cases! { $harness, subscription:
+            a_subscription_is_read_back_as_it_was_put
+            every_status_is_kept
+            an_unknown_subscription_is_none
+            putting_a_subscription_again_replaces_it
+            putting_the_stored_state_again_changes_nothing
+            the_history_grows_with_every_change
+            the_history_is_in_the_order_of_the_writes
+            a_subscription_never_moves_to_another_company
+            a_company_may_have_several_subscriptions
+            racing_puts_of_one_state_are_one_change
+            the_quantity_of_an_addon_is_set
+            a_quantity_of_zero_takes_an_addon_away
+            an_override_is_replaced
+            an_override_is_taken_away_once
+            seats_are_kept
+        }
+        $crate::store_cases! { $harness, grant:
+            a_grant_is_read_back_as_it_was_made
+            every_kind_of_grant_is_kept
+            an_unknown_grant_is_none
+            a_taken_grant_id_changes_nothing
+            a_grant_is_loaded_with_its_revision
+            a_grant_is_voided_once
+            a_voided_grant_keeps_its_id
+            voiding_leaves_spent_units_spent
+            racing_insertions_of_one_id_store_one
+            racing_voids_void_once
+            grants_are_listed_in_order_of_creation
+            pages_of_grants_follow_each_other
+            new_grants_do_not_move_the_next_page
+            a_company_without_grants_has_an_empty_page
+            a_cursor_that_no_page_gave_is_refused
+        }
+        $crate::store_cases! { $harness, policy:
+            a_policy_is_read_back_as_it_was_stored
+            an_unknown_policy_is_none
+            a_taken_policy_id_changes_nothing
+            replacing_a_policy_changes_every_field
+            an_unknown_policy_is_neither_replaced_nor_removed
+            a_policy_is_removed_once
+            every_change_of_a_policy_takes_a_revision
+            pages_of_policies_follow_each_other
+            a_removed_policy_does_not_move_the_next_page
+            a_store_without_policies_has_an_empty_page
+            a_broken_condition_breaks_its_policy_alone
+            priorities_are_kept
+        }
+        $crate::store_cases! { $harness, debit:
+            an_unused_counter_is_zero
+            amounts_add_up
+            a_refused_debit_changes_nothing
+            a_refused_key_stays_free
+            a_debit_without_room_is_refused
+            a_lowered_limit_leaves_no_room
+            a_raised_limit_makes_room
+            counters_are_apart
+            buckets_are_emptied_in_order
+            the_order_of_buckets_is_the_debits
+            many_buckets_keep_their_order
+            a_split_is_all_or_nothing
+            parallel_quotas_bound_together
+            parallel_quotas_pass_the_rest_on
+            an_unlimited_counter_beside_a_limited_one_only_counts
+            an_unlimited_bucket_gives_everything
+            tallies_receive_the_whole_amount
+            the_largest_amount_fits
+            an_overflow_is_refused
+            an_overflow_beside_is_refused
+            the_shown_sum_stays_in_range
+            large_rooms_do_not_overflow
+            a_malformed_debit_is_unsupported
+            a_debit_takes_no_revision
+        }
+        $crate::store_cases! { $harness, receipt:
+            a_receipt_is_kept_as_it_was_given
+            an_unknown_key_has_no_receipt
+            a_duplicate_answers_the_first_receipt
+            a_duplicate_shows_the_numbers_of_then
+            a_duplicate_needs_no_room
+            other_arguments_are_a_conflict
+            keys_of_two_companies_are_independent
+            a_refund_is_exact
+            a_second_refund_changes_nothing
+            an_unknown_receipt_cannot_be_refunded
+            refunded_units_can_be_taken_again
+            a_refunded_key_stays_used
+        }
+        $crate::store_cases! { $harness, alert:
+            an_alert_is_raised_when_a_threshold_is_reached
+            a_threshold_raises_one_alert
+            one_debit_may_cross_several_thresholds
+            a_refused_debit_raises_no_alert
+            a_refund_does_not_arm_an_alert_again
+            a_duplicate_raises_no_alert
+            each_counter_raises_its_own_alerts
+            every_counter_of_a_debit_may_raise_alerts
+            a_moved_threshold_is_another_one
+            extreme_thresholds_are_no_special_case
+            alerts_wait_until_they_are_acknowledged
+            one_alert_is_acknowledged_at_a_time
+        }
+        $crate::store_cases! { $harness, race:
+            racing_debits_never_pass_the_limit
+            racing_splits_never_pass_a_limit
+            racing_duplicates_count_once
+            racing_conflicts_count_once
+            racing_refunds_give_back_once
+            racing_debits_and_refunds_balance
+            racing_debits_raise_one_alert
+            racing_companies_get_their_own_limit
+        }
+        $crate::store_cases! { $harness, hostile:
+            hostile_companies_never_mix
+            hostile_grants_and_subscriptions_come_back
+            hostile_policies_come_back_in_order
+            hostile_keys_never_mix
+            hostile_counters_never_mix
+        }
+    };
+}
+
+/// One module of tests.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_cases {
+    ($harness:ty, $module:ident: $($case:ident)+) => {
+        mod $module {
+            #[expect(clippy::wildcard_imports, reason = "the harness is whatever the caller has in scope")]
+            use super::*;
+
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let store = <$harness as $crate::testkit::Harness>::start().await;
+                    $crate::testkit::$module::$case(&::std::sync::Arc::new(store)).await;
+                }
+            )+
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_case_is_listed() {
+        let list = include_str!("suite.rs");
+        for (file, source) in [
+            ("snapshot", include_str!("snapshot.rs")),
+            ("subscription", include_str!("subscription.rs")),
+            ("grant", include_str!("grant.rs")),
+            ("policy", include_str!("policy.rs")),
+            ("debit", include_str!("debit.rs")),
+            ("receipt", include_str!("receipt.rs")),
+            ("alert", include_str!("alert.rs")),
+            ("race", include_str!("race.rs")),
+            ("hostile", include_str!("hostile.rs")),
+        ] {
+            let (_, section) = list.split_once(&format!("$harness, {file}:\n")).expect("a section for the file");
+            let (section, _) = section.split_once('}').expect("an end of the section");
+            let listed: Vec<_> = section.split_whitespace().collect();
+            let cases: Vec<_> = source
+                .lines()
+                .filter_map(|line| line.strip_prefix("pub async fn "))
+                .filter_map(|line| line.split(['(', '<']).next())
+                .collect();
+            assert!(!cases.is_empty(), "{file} has no cases");
+            assert_eq!(listed, cases, "{file}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Denials: why a request does not reach its handler.
+
+use entitlements_core::{Decision, Reason};
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
+
+use crate::problem::Problem;
+
+/// Why a request does not reach its handler.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Denial {
+    /// Nobody who is known asks.
+    Unauthenticated {
+        /// How to authenticate: the value of `WWW-Authenticate`.
+        challenge: HeaderValue,
+    },
+    /// The subject is not entitled.
+    NotEntitled(Box<Decision>),
+    /// No rule matches the request, and such requests are refused.
+    NoRule,
+    /// The idempotency key was used before with other arguments.
+    IdempotencyConflict,
+    /// The idempotency key cannot be read.
+    InvalidIdempotencyKey,
+    /// It could not be decided, because a dependency is unavailable.
+    Unavailable,
+    /// It could not be decided, because something is wrong inside.
+    Internal,
+}
+
+impl Denial {
+    /// The HTTP status that answers it.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
+            Self::NotEntitled(decision) => status_of(decision.reason),
+            Self::NoRule => StatusCode::FORBIDDEN,
+            Self::IdempotencyConflict => StatusCode::CONFLICT,
+            Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// The stable code: the reason of the decision, if there is one.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated { .. } => "unauthenticated",
+            Self::NotEntitled(decision) => decision.reason.code(),
+            Self::NoRule => Reason::NotGranted.code(),
+            Self::IdempotencyConflict => "idempotency_conflict",
+            Self::InvalidIdempotencyKey => "invalid",
+            Self::Unavailable => "unavailable",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// The decision, if there is one.
+    #[must_use]
+    pub fn decision(&self) -> Option<&Decision> {
+        match self {
+            Self::NotEntitled(decision) => Some(decision),
+            _ => None,
+        }
+    }
+
+    /// The error body. Only a caller who is known is told about plans.
+    #[must_use]
+    pub fn problem(&self) -> Problem {
+        let new = |title| Problem::new(self.status(), self.code(), title);
+        match self {
+            Self::Unauthenticated { challenge } => new("Authentication required")
+                .detail("the request names nobody who is known")
+                .header(WWW_AUTHENTICATE, challenge.clone()),
+            Self::NotEntitled(decision) => Problem::from(&**decision),
+            Self::NoRule => new("Not granted").detail("no rule admits this request"),
+            Self::IdempotencyConflict => new("The idempotency key was used before")
+                .detail("the idempotency key was used before with other arguments"),
+            Self::InvalidIdempotencyKey => new("The idempotency key is invalid")
+                .detail("`Idempotency-Key` must be there once, with 1 to 128 printable ASCII characters"),
+            Self::Unavailable => Problem::unavailable(),
+            Self::Internal => Problem::internal(),
+        }
+    }
+}
+
+/// The HTTP status of a denial with that reason: 402 when paying would help, 403 otherwise.
+///
+/// ```
+/// use entitlements_core::Reason;
+///
+/// assert_eq!(entitlements_tower::status_of(Reason::QuotaExceeded), 402);
+/// assert_eq!(entitlements_tower::status_of(Reason::PolicyDenied), 403);
+/// ```
+#[must_use]
+pub const fn status_of(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::NoSubscription
+        | Reason::SubscriptionInactive
+        | Reason::FeatureNotInPlan
+        | Reason::QuotaExceeded => StatusCode::PAYMENT_REQUIRED,
+        _ => StatusCode::FORBIDDEN,
+    }
+}

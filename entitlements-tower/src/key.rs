@@ -1,0 +1,88 @@
+//! The key of a charge: the caller's, if that is asked for, or a new one.
+
+use std::fmt::Write;
+
+use entitlements_core::id::IdempotencyKey;
+use http::request::Parts;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The longest key that a caller may send.
+const MAX_BYTES: usize = 128;
+
+/// What a caller's `Idempotency-Key` stands for: this method, this path and query, this key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CallersKey(String);
+
+/// `Idempotency-Key` is there more than once, or is too long, or holds other than printable ASCII.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidKey;
+
+impl CallersKey {
+    pub(crate) fn read(parts: &Parts, path: &str) -> Result<Option<Self>, InvalidKey> {
+        let mut values = parts.headers.get_all("idempotency-key").iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let key = value.to_str().map_err(|_| InvalidKey)?;
+        if values.next().is_some() || key.is_empty() || key.len() > MAX_BYTES || key.contains('\t') {
+            return Err(InvalidKey);
+        }
+        let target = format!("{} {path}?{}", parts.method, parts.uri.query().unwrap_or_default());
+        let mut text = String::from("http:");
+        for byte in Sha256::digest(target).iter().take(16) {
+            // Writing into a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+        }
+        Ok(Some(Self(format!("{text}:{key}"))))
+    }
+
+    /// The key of the charge, for the `attempt`-th time that this was tried after the one before was given back.
+    pub(crate) fn charge(&self, attempt: usize) -> Option<IdempotencyKey> {
+        match attempt {
+            0 => IdempotencyKey::new(&self.0).ok(),
+            again => IdempotencyKey::new(format!("{}:{again}", self.0)).ok(),
+        }
+    }
+}
+
+/// A key that nobody has used.
+pub(crate) fn fresh() -> Option<IdempotencyKey> {
+    IdempotencyKey::new(Uuid::now_v7().to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(method: &str, uri: &str, keys: &[&str]) -> Result<Option<CallersKey>, InvalidKey> {
+        let mut request = http::Request::builder().method(method).uri(uri);
+        for key in keys {
+            request = request.header("idempotency-key", *key);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        CallersKey::read(&parts, parts.uri.path())
+    }
+
+    #[test]
+    fn a_key_means_one_method_path_and_query() {
+        let key = |method, uri| read(method, uri, &["k"]).unwrap().unwrap();
+        assert_eq!(key("POST", "/a"), key("POST", "/a"));
+        assert_ne!(key("POST", "/a"), key("PUT", "/a"));
+        assert_ne!(key("POST", "/a"), key("POST", "/b"));
+        assert_ne!(key("POST", "/a?x=1"), key("POST", "/a?x=2"));
+    }
+
+    #[test]
+    fn the_longest_key_fits_for_every_attempt() {
+        let key = read("POST", "/a", &[&"k".repeat(128)]).unwrap().unwrap();
+        assert!(key.charge(usize::MAX).is_some());
+        assert_ne!(key.charge(0), key.charge(1));
+    }
+
+    #[test]
+    fn keys_that_cannot_be_read_are_refused() {
+        for keys in [&["a", "a"][..], &[""], &[&"k".repeat(129)], &["a\tb"]] {
+            assert_eq!(read("POST", "/a", keys), Err(InvalidKey), "{keys:?}");
+        }
+        assert_eq!(read("POST", "/a", &[]), Ok(None));
+    }
+}
