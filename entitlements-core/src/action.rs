@@ -175,6 +175,9 @@ mod tests {
     #[test]
     fn an_empty_list_of_actions_is_refused() {
         assert!(serde_json::from_str::<ActionSet>("[]").is_err());
-        assert_eq!(serde_json::from_str::<ActionSet>(r#"["view"]"#).unwrap(), ActionSet::NONE.with(Action::View));
+        assert_eq!(
+            serde_json::from_str::<ActionSet>(r#"["view"]"#).unwrap(),
+            ActionSet::NONE.with(Action::View)
+        );
     }
 }

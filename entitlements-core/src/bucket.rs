@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::Anchor;
 use crate::id::{GrantId, PlanKey};
 use crate::period::Interval;
@@ -19,7 +21,8 @@ use crate::period::Interval;
 /// assert_eq!(bucket.to_string(), "plan/month/subscription");
 /// # Ok::<(), entitlements_core::bucket::InvalidBucket>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub enum Bucket {
     /// The allowance of a plan, of one quota of the meter. Quotas of one meter differ in their interval.
     Plan {
@@ -89,6 +92,20 @@ impl FromStr for Bucket {
     }
 }
 
+impl TryFrom<String> for Bucket {
+    type Error = InvalidBucket;
+
+    fn try_from(text: String) -> Result<Self, InvalidBucket> {
+        text.parse()
+    }
+}
+
+impl From<Bucket> for String {
+    fn from(bucket: Bucket) -> Self {
+        bucket.to_string()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,7 +119,9 @@ mod tests {
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "plan", "plan/", "plan/month", "plan/month/moon", "plan/decade/calendar", "grant/", "Part"] {
+        for text in
+            ["", "plan", "plan/", "plan/month", "plan/month/moon", "plan/decade/calendar", "grant/", "Part"]
+        {
             assert!(text.parse::<Bucket>().is_err(), "{text}");
         }
     }

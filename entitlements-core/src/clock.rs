@@ -31,7 +31,10 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place where the core may read the machine's clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the core may read the machine's clock"
+    )]
     fn now(&self) -> DateTime<Utc> {
         SystemTime::now().into()
     }

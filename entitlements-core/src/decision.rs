@@ -1,5 +1,7 @@
 //! Decisions: the answer, why it is so, what is left, and until when it holds.
 
+mod json;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;

@@ -147,9 +147,10 @@ impl Entitlements {
         self.observe(&Event::Loaded { company, took: begun.elapsed(), error: loaded.as_ref().err() });
         let facts = loaded?;
         let mut policies = self.0.policies.load_full();
-        if policies.as_ref().is_none_or(|set| {
-            set.revision() < facts.policies_revision || set.catalog() != catalog.hash()
-        }) {
+        if policies
+            .as_ref()
+            .is_none_or(|set| set.revision() < facts.policies_revision || set.catalog() != catalog.hash())
+        {
             let set = Arc::new(PolicySet::compile(&self.0.store.policies().await?, catalog));
             self.0.policies.store(Some(Arc::clone(&set)));
             policies = Some(set);

@@ -27,7 +27,8 @@ impl fmt::Display for Revision {
 /// Everything a store knows about one company at one instant.
 ///
 /// A company that the store has never heard of has empty facts, not an error.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Facts {
     /// The company.
     pub company: CompanyId,
@@ -68,7 +69,8 @@ impl Facts {
 }
 
 /// How many of an add-on a company has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct AddOnQuantity {
     /// The add-on.
     pub addon: AddOnKey,
@@ -77,7 +79,8 @@ pub struct AddOnQuantity {
 }
 
 /// What a company has of one feature instead of what its plan gives.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Override {
     /// The feature.
     pub feature: FeatureKey,
@@ -86,7 +89,8 @@ pub struct Override {
 }
 
 /// How many units of a meter have been used out of one bucket in one period.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct UsageCounter {
     /// The meter.
     pub meter: FeatureKey,
@@ -99,7 +103,8 @@ pub struct UsageCounter {
 }
 
 /// How much of a gauge is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct GaugeLevel {
     /// The gauge.
     pub gauge: FeatureKey,

@@ -126,7 +126,8 @@ impl From<ResourcePattern> for String {
 }
 
 /// An award of a feature to a company or to one of its users, beside the plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Grant {
     /// The grant's id, unique over all companies.
     pub id: GrantId,

@@ -22,6 +22,7 @@ pub mod store;
 pub mod subscription;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+pub mod typed;
 pub mod usage;
 
 pub use action::{Action, ActionSet, UnknownAction};
@@ -32,7 +33,8 @@ pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{Consume, Consumption, Entitlements, EntitlementsBuilder, NewGrant};
 pub use error::{Error, ErrorKind};
 pub use evaluate::{
-    Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, UsageItem, evaluate, explain,
+    Candidate, Change, ChangeKind, Difference, DifferenceKind, Explanation, Recording, ReplayError, Step,
+    StepKind, StepOutcome, UsageItem, diff, evaluate, explain,
 };
 pub use grant::{Grant, GrantKind, ResourcePattern};
 pub use memory::MemoryStore;

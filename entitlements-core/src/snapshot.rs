@@ -149,7 +149,12 @@ impl Snapshot {
     }
 
     /// Units used out of `bucket` in the period that begins at `start`.
-    pub(crate) fn used(&self, feature: FeatureIndex, start: DateTime<Utc>, bucket: impl Fn(&Bucket) -> bool) -> Amount {
+    pub(crate) fn used(
+        &self,
+        feature: FeatureIndex,
+        start: DateTime<Utc>,
+        bucket: impl Fn(&Bucket) -> bool,
+    ) -> Amount {
         let counters = run(&self.counters, feature, |bound| bound.feature);
         let counter = counters
             .iter()

@@ -92,7 +92,8 @@ impl fmt::Display for SubscriptionStatus {
 }
 
 /// Which plan a company pays for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Subscription {
     /// The subscription's id at the billing provider.
     pub id: SubscriptionId,

@@ -29,6 +29,7 @@ mod service;
 mod settle;
 mod table;
 mod ticket;
+mod undecided;
 
 pub use action::action_of;
 pub use builder::EntitlementLayerBuilder;

@@ -86,6 +86,19 @@ pub enum Value {
     Text(Arc<str>),
 }
 
+impl Value {
+    /// The value as a number, if it is one.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "for comparing sizes, the nearest float is enough")]
+    pub const fn number(&self) -> Option<f64> {
+        match self {
+            Self::Integer(number) => Some(*number as f64),
+            Self::Float(number) => Some(*number),
+            Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+}
+
 /// A feature of the catalog.
 #[derive(Clone, Debug)]
 pub struct Feature {

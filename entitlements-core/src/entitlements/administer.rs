@@ -88,7 +88,8 @@ impl Entitlements {
         }
         if let Some(amount) = new.amount {
             if feature.kind() != FeatureKind::Meter {
-                let message = format!("`{}` is a {}, and only meters take an amount", feature.key(), feature.kind());
+                let message =
+                    format!("`{}` is a {}, and only meters take an amount", feature.key(), feature.kind());
                 return Err(Error::invalid("amount", message));
             }
             if amount.is_zero() {
@@ -112,8 +113,7 @@ impl Entitlements {
         }
         let id = match new.id {
             Some(id) => id,
-            None => GrantId::new(new_id(now))
-                .map_err(|error| Error::invalid("id", error.to_string()))?,
+            None => GrantId::new(new_id(now)).map_err(|error| Error::invalid("id", error.to_string()))?,
         };
         let grant = Grant {
             id,

@@ -125,9 +125,7 @@ impl Entitlements {
             return Err(Error::invalid("amount", "must be at least 1"));
         }
         let id = new_id(self.now());
-        let internal = |error| {
-            StoreError::new(StoreErrorKind::Internal, "name a receipt").with_source(error)
-        };
+        let internal = |error| StoreError::new(StoreErrorKind::Internal, "name a receipt").with_source(error);
         let receipt = ReceiptId::new(&id).map_err(internal)?;
         let key = match &consume.key {
             Some(key) => key.clone(),
@@ -140,7 +138,8 @@ impl Entitlements {
             if let Some(feature) = catalog.feature(consume.meter)
                 && feature.kind() != FeatureKind::Meter
             {
-                let message = format!("`{}` is a {}, and only meters are consumed", feature.key(), feature.kind());
+                let message =
+                    format!("`{}` is a {}, and only meters are consumed", feature.key(), feature.kind());
                 return Err(Error::invalid("meter", message));
             }
             let now = self.now();
@@ -214,8 +213,8 @@ impl Entitlements {
         plan: DebitPlan,
         now: DateTime<Utc>,
     ) -> Result<DebitOutcome, Error> {
-        let meter = FeatureKey::new(consume.meter)
-            .map_err(|error| Error::invalid("meter", error.to_string()))?;
+        let meter =
+            FeatureKey::new(consume.meter).map_err(|error| Error::invalid("meter", error.to_string()))?;
         let debit = Debit {
             company: consume.subject.company.clone(),
             user: consume.subject.user.clone(),

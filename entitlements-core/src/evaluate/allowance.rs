@@ -6,13 +6,13 @@
 use chrono::{DateTime, Utc};
 
 use super::{Horizon, View};
+use crate::Amount;
 use crate::bucket::Bucket;
 use crate::catalog::{Entry, EntryKind, Feature, OnPlanChange, Plan, Quota};
 use crate::decision::{QuotaStatus, Source};
 use crate::id::PlanKey;
 use crate::period::Period;
 use crate::snapshot::{GrantView, Instead, burn_order};
-use crate::Amount;
 
 /// What a plan, with add-ons and overrides, gives of one feature.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +32,8 @@ impl<'a> View<'a> {
     /// What `plan` would give this company of the requested feature and action.
     pub(crate) fn given(&self, plan: &'a Plan) -> Option<Given<'a>> {
         let action = self.request.action;
-        self.given_of(plan, self.meter()).filter(|given| given.entry.actions.contains(action) || self.addon_has_action())
+        self.given_of(plan, self.meter())
+            .filter(|given| given.entry.actions.contains(action) || self.addon_has_action())
     }
 
     fn addon_has_action(&self) -> bool {
@@ -86,7 +87,10 @@ impl<'a> View<'a> {
     }
 
     /// The amount grants that the request may spend, in burn order.
-    pub(crate) fn amount_grants(&self, horizon: &mut Horizon) -> impl Iterator<Item = (GrantView<'a>, Amount)> {
+    pub(crate) fn amount_grants(
+        &self,
+        horizon: &mut Horizon,
+    ) -> impl Iterator<Item = (GrantView<'a>, Amount)> {
         let view = *self;
         self.grants().filter_map(move |grant| {
             let amount = grant.grant.amount?;

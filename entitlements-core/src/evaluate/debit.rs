@@ -39,8 +39,8 @@ pub(crate) fn plan_debit(
     let feature = catalog.feature(request.feature)?;
     let view = View { request, snapshot, catalog, now, feature, effect: &effect };
     let mut scratch = Horizon::new(now);
-    let uncapped = decision.reason == Reason::AllowedByPolicy
-        || steps::unlimited_grant(&view, &mut scratch).is_some();
+    let uncapped =
+        decision.reason == Reason::AllowedByPolicy || steps::unlimited_grant(&view, &mut scratch).is_some();
     let planned = if uncapped { uncapped_debit(&view) } else { allowance_debit(&view) };
     planned.ok()
 }
@@ -106,7 +106,8 @@ fn grant_bucket(view: &GrantView<'_>, amount: Amount) -> DebitBucket {
 
 fn quota_counter(view: &View<'_>, plan: &Plan, now: &QuotaNow<'_>) -> Result<Counter, InvalidId> {
     let meter = view.meter();
-    let scope = (meter.on_plan_change() == OnPlanChange::Reset).then(|| PlanKey::new(plan.key())).transpose()?;
+    let scope =
+        (meter.on_plan_change() == OnPlanChange::Reset).then(|| PlanKey::new(plan.key())).transpose()?;
     let quota = now.quota;
     Ok(Counter {
         meter: FeatureKey::new(meter.key())?,

@@ -5,21 +5,26 @@
 mod allowance;
 mod debit;
 mod default_deny;
+mod diff;
 mod explain;
 mod horizon;
 mod in_effect;
 mod offer;
 mod outcome;
+mod recording;
 mod steps;
 mod usage;
+mod what_if;
 
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
 pub(crate) use debit::{DebitPlan, plan_debit};
+pub use diff::{Difference, DifferenceKind, diff};
 pub use explain::{Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, explain};
 pub(crate) use horizon::Horizon;
+pub use recording::{Recording, ReplayError};
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
@@ -46,7 +51,12 @@ use outcome::Outcome;
 ///
 /// A snapshot that was bound to another catalog is bound anew first: right, but slower.
 #[must_use]
-pub fn evaluate(request: &Request<'_>, snapshot: &Snapshot, catalog: &Catalog, now: DateTime<Utc>) -> Decision {
+pub fn evaluate(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> Decision {
     if !snapshot.is_bound_to(catalog) {
         return evaluate(request, &snapshot.rebind(catalog), catalog, now);
     }

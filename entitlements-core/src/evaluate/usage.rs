@@ -37,8 +37,9 @@ pub(crate) fn usage(
     let effect = InEffect::at(snapshot, catalog, now);
     let mut items = Vec::new();
     for feature in catalog.features().iter().filter(|feature| !feature.is_pooled()) {
-        let request = Request::new(subject, feature.key(), action_for(&effect, snapshot, feature, catalog, now))
-            .with_amount(Amount::ZERO);
+        let request =
+            Request::new(subject, feature.key(), action_for(&effect, snapshot, feature, catalog, now))
+                .with_amount(Amount::ZERO);
         let view = View { request: &request, snapshot, catalog, now, feature, effect: &effect };
         if let Some(quota) = status(&view) {
             items.push(UsageItem { quota, parts: parts(&view) });

@@ -118,6 +118,11 @@ impl PolicySet {
         self.policies.first(feature, attributes, horizon)
     }
 
+    /// Every policy of the set: guardrails first, each kind in the order in which it is asked.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Policy> {
+        self.guardrails.ranked.iter().chain(&self.policies.ranked).map(|ranked| &ranked.policy)
+    }
+
     /// The guardrails about a feature and action, in the order in which they are asked.
     pub(crate) fn guardrails_of(&self, feature: FeatureIndex, action: Action) -> Vec<&Policy> {
         self.guardrails.candidates(feature, action)

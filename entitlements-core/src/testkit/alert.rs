@@ -88,7 +88,10 @@ pub async fn each_counter_raises_its_own_alerts(store: &impl Store) {
 pub async fn every_counter_of_a_debit_may_raise_alerts(store: &impl Store) {
     let at_five = |counter: Counter| Counter { alerts: vec![(50, units(5))], ..counter };
     let everywhere = Debit {
-        buckets: vec![bucket([at_five(granted("g", 5))]), bucket([at_five(monthly(10)), at_five(yearly(20))])],
+        buckets: vec![
+            bucket([at_five(granted("g", 5))]),
+            bucket([at_five(monthly(10)), at_five(yearly(20))]),
+        ],
         tallies: vec![at_five(part("tokens_in"))],
         ..debit("acme", "a", 10, [])
     };

@@ -238,8 +238,7 @@ pub async fn an_overflow_beside_is_refused(store: &impl Store) {
     let before = facts(store, "acme").await;
     let tallied = Debit { tallies: vec![part("tokens")], ..debit("acme", "c", 1, [monthly(10)]) };
     refused(store, &tallied).await;
-    let beside =
-        Debit { buckets: vec![bucket([monthly(10), yearly(None)])], ..debit("acme", "d", 1, []) };
+    let beside = Debit { buckets: vec![bucket([monthly(10), yearly(None)])], ..debit("acme", "d", 1, []) };
     refused(store, &beside).await;
     assert_eq!(facts(store, "acme").await, before);
 }

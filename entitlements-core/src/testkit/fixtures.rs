@@ -209,12 +209,7 @@ pub fn bucket(counters: impl IntoIterator<Item = Counter>) -> DebitBucket {
 
 /// A debit of `reports` from these counters, each a bucket of its own.
 #[must_use]
-pub fn debit(
-    company: &str,
-    key: &str,
-    amount: u64,
-    counters: impl IntoIterator<Item = Counter>,
-) -> Debit {
+pub fn debit(company: &str, key: &str, amount: u64, counters: impl IntoIterator<Item = Counter>) -> Debit {
     Debit {
         company: self::company(company),
         user: None,

@@ -1,6 +1,8 @@
 //! Cases about grants.
 
-use super::fixtures::{at, company, debit, facts, feature, grant, grant_id, granted, now, recorded, units, used, user};
+use super::fixtures::{
+    at, company, debit, facts, feature, grant, grant_id, granted, now, recorded, units, used, user,
+};
 use crate::grant::{Grant, GrantKind};
 use crate::id::GrantId;
 use crate::store::{Inserted, Page, PageRequest, Store, StoreErrorKind};
@@ -167,7 +169,10 @@ pub async fn pages_of_grants_follow_each_other(store: &impl Store) {
                 None => break,
             }
         }
-        assert_eq!(seen.iter().map(GrantId::as_str).collect::<Vec<_>>(), ["g0", "g1", "g2", "g3", "g4", "g5"]);
+        assert_eq!(
+            seen.iter().map(GrantId::as_str).collect::<Vec<_>>(),
+            ["g0", "g1", "g2", "g3", "g4", "g5"]
+        );
     }
 }
 

@@ -137,11 +137,8 @@ pub async fn hostile_policies_come_back_in_order(store: &impl Store) {
 pub async fn hostile_keys_never_mix(store: &impl Store) {
     let ids = hostile_ids();
     for id in &ids {
-        let taken = Debit {
-            receipt: receipt_id(id),
-            user: Some(user(id)),
-            ..debit("acme", id, 1, [monthly(None)])
-        };
+        let taken =
+            Debit { receipt: receipt_id(id), user: Some(user(id)), ..debit("acme", id, 1, [monthly(None)]) };
         recorded(store, &taken).await;
         let again = store.debit(&taken).await.unwrap();
         assert!(matches!(again, DebitOutcome::Duplicate(receipt) if receipt.key == key(id)), "{id:?}");

@@ -56,7 +56,10 @@ use crate::store::Store;
 ///
 /// `start` returns an empty store in a namespace of its own (a schema, a key prefix, a file), so that tests run beside
 /// each other and nothing needs to be deleted.
-#[expect(async_fn_in_trait, reason = "a test awaits it where it calls it; nothing asks whether the future is Send")]
+#[expect(
+    async_fn_in_trait,
+    reason = "a test awaits it where it calls it; nothing asks whether the future is Send"
+)]
 pub trait Harness {
     /// The store.
     type Store: Store;

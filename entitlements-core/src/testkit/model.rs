@@ -8,7 +8,8 @@ use serde_json::json;
 
 use super::fixtures::{
     addon, bucket, company, condition, debit, december, feature, grant, grant_id, granted, key, monthly, now,
-    overriding, part, plan, policy, policy_id, receipt_id, subscription, subscription_id, units, user, yearly,
+    overriding, part, plan, policy, policy_id, receipt_id, subscription, subscription_id, units, user,
+    yearly,
 };
 use crate::facts::{Facts, Revision};
 use crate::policy::{Effect, Policy, Target};
@@ -127,7 +128,8 @@ impl<S: Store> Model<'_, S> {
 
     async fn put_subscription(&mut self) {
         let random = &mut self.random;
-        let statuses = [SubscriptionStatus::Active, SubscriptionStatus::PastDue, SubscriptionStatus::Canceled];
+        let statuses =
+            [SubscriptionStatus::Active, SubscriptionStatus::PastDue, SubscriptionStatus::Canceled];
         // An id mostly stays with one company, so that most writes are legal.
         let id = random.pick(&FEW);
         let owner = if random.one_in(8) { random.pick(&COMPANIES) } else { COMPANIES[usize::from(id > "b")] };
@@ -377,9 +379,9 @@ fn sorted(mut facts: Facts) -> Facts {
     facts.overrides.sort_by(|a, b| a.feature.cmp(&b.feature));
     facts.grants.sort_by(|a, b| a.id.cmp(&b.id));
     facts.usage.retain(|counter| !counter.used.is_zero());
-    facts.usage.sort_by(|a, b| {
-        (&a.meter, &a.bucket, a.period_start).cmp(&(&b.meter, &b.bucket, b.period_start))
-    });
+    facts
+        .usage
+        .sort_by(|a, b| (&a.meter, &a.bucket, a.period_start).cmp(&(&b.meter, &b.bucket, b.period_start)));
     facts
 }
 

@@ -33,8 +33,13 @@ async fn race<S: Store + Clone>(store: &S, debits: Vec<Debit>) -> Vec<DebitOutco
 }
 
 fn receipts(outcomes: &[DebitOutcome]) -> Vec<&Receipt> {
-    let recorded = |outcome| if let DebitOutcome::Recorded(receipt) = outcome { Some(receipt) } else { None };
-    outcomes.iter().filter_map(recorded).collect()
+    let mut receipts = Vec::new();
+    for outcome in outcomes {
+        if let DebitOutcome::Recorded(receipt) = outcome {
+            receipts.push(receipt);
+        }
+    }
+    receipts
 }
 
 /// What the receipts say a counter received.
@@ -84,7 +89,8 @@ pub async fn racing_splits_never_pass_a_limit<S: Store + Clone>(store: &S) {
 
 /// One key at once by many: one records it, all others are duplicates of that receipt.
 pub async fn racing_duplicates_count_once<S: Store + Clone>(store: &S) {
-    let again = |n: u64| Debit { receipt: receipt_id(&format!("r{n}")), ..debit("acme", "k", 2, [monthly(100)]) };
+    let again =
+        |n: u64| Debit { receipt: receipt_id(&format!("r{n}")), ..debit("acme", "k", 2, [monthly(100)]) };
     let outcomes = race(store, (0..RACERS).map(again).collect()).await;
     let receipts = receipts(&outcomes);
     assert_eq!(receipts.len(), 1);

@@ -18,7 +18,8 @@ fn with_everything() -> Debit {
 
 /// A receipt says what was asked for and what was done, and is found by its key as it was given.
 pub async fn a_receipt_is_kept_as_it_was_given(store: &impl Store) {
-    let bare = Debit { resets_at: None, receipt: receipt_id("bare"), ..debit("acme", "bare", 1, [monthly(None)]) };
+    let bare =
+        Debit { resets_at: None, receipt: receipt_id("bare"), ..debit("acme", "bare", 1, [monthly(None)]) };
     for debit in [with_everything(), bare] {
         let receipt = recorded(store, &debit).await;
         let expected = Receipt {

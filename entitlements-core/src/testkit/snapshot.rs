@@ -29,7 +29,9 @@ pub async fn every_part_of_the_facts_is_loaded(store: &impl Store) {
     store.put_subscription(&subscription("s", "acme"), now()).await.unwrap();
     store.put_addon(&company("acme"), &addon("report_pack", 2)).await.unwrap();
     store.put_override(&company("acme"), &overriding("reports", 500)).await.unwrap();
-    let Inserted::Now(revision) = store.insert_grant(&grant("g", "acme")).await.unwrap() else { panic!("taken") };
+    let Inserted::Now(revision) = store.insert_grant(&grant("g", "acme")).await.unwrap() else {
+        panic!("taken")
+    };
     recorded(store, &debit("acme", "k", 3, [monthly(10)])).await;
 
     let facts = facts(store, "acme").await;

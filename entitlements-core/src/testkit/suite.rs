@@ -182,7 +182,8 @@ mod tests {
             ("race", include_str!("race.rs")),
             ("hostile", include_str!("hostile.rs")),
         ] {
-            let (_, section) = list.split_once(&format!("$harness, {file}:\n")).expect("a section for the file");
+            let (_, section) =
+                list.split_once(&format!("$harness, {file}:\n")).expect("a section for the file");
             let (section, _) = section.split_once('}').expect("an end of the section");
             let listed: Vec<_> = section.split_whitespace().collect();
             let cases: Vec<_> = source

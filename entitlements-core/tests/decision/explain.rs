@@ -79,7 +79,7 @@ fn a_grant_that_does_not_cover_says_why() {
 fn a_policy_that_nearly_allows_names_the_part_that_is_missing() {
     let condition =
         json!({"condition": {"all": [{"eq": ["plan", "starter"]}, {"eq": ["context.region", "eu"]}]}});
-    let world = World::on("starter").policy(policy("eu", "allow", "boardroom", condition));
+    let world = World::on("starter").policy(&policy("eu", "allow", "boardroom", &condition));
     let explanation = explained(&world, &Request::new(&world.company(), "boardroom", Action::View));
     let candidate = &explanation.steps[4].candidates[0];
     assert!(!candidate.applies);
@@ -90,7 +90,7 @@ fn a_policy_that_nearly_allows_names_the_part_that_is_missing() {
 #[test]
 fn a_guardrail_leaves_only_its_own_condition_to_change() {
     let rule = json!({"guardrail": true, "condition": {"ne": ["context.region", "eu"]}});
-    let world = World::on("pro").policy(policy("residency", "deny", "boardroom", rule));
+    let world = World::on("pro").policy(&policy("residency", "deny", "boardroom", &rule));
     let explanation = explained(&world, &Request::new(&world.company(), "boardroom", Action::View));
     assert_eq!(decided(&explanation), (StepKind::Guardrails, StepOutcome::Deny));
     assert_eq!(changes(&explanation), ["condition residency"]);

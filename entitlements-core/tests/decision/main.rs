@@ -7,4 +7,5 @@ mod grants;
 mod meters;
 mod plans;
 mod policies;
+mod recording;
 mod world;

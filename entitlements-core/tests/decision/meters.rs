@@ -16,7 +16,7 @@ fn a_quota_allows_up_to_its_limit_and_not_beyond() {
 
 #[test]
 fn an_exhausted_quota_is_final_and_names_the_plans_that_have_more() {
-    let world = World::on("starter").used_monthly("reports", 10).policy(json!(
+    let world = World::on("starter").used_monthly("reports", 10).policy(&json!(
         {"id": "all", "effect": "allow", "target": {"features": ["reports"]}}
     ));
     let decision = world.ask_amount("reports", 1);

@@ -163,8 +163,8 @@ impl World {
         self
     }
 
-    pub(crate) fn policy(mut self, policy: Value) -> Self {
-        self.policies.push(Policy::from_json(&policy).unwrap());
+    pub(crate) fn policy(mut self, policy: &Value) -> Self {
+        self.policies.push(Policy::from_json(policy).unwrap());
         self
     }
 
@@ -260,10 +260,9 @@ pub(crate) fn numbers(decision: &Decision) -> String {
 }
 
 /// A policy about one feature, with whatever else is given.
-pub(crate) fn policy(id: &str, effect: &str, feature: &str, rest: Value) -> Value {
+pub(crate) fn policy(id: &str, effect: &str, feature: &str, rest: &Value) -> Value {
     let mut policy = json!({"id": id, "effect": effect, "target": {"features": [feature]}});
-    for (name, value) in rest.as_object().unwrap() {
-        policy[name] = value.clone();
-    }
+    let (policy_members, more) = (policy.as_object_mut().unwrap(), rest.as_object().unwrap());
+    policy_members.extend(more.clone());
     policy
 }

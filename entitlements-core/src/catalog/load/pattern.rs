@@ -9,10 +9,10 @@ pub(super) struct Pattern {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Literal(Box<str>),
-    /// One parameter with what stands before and after it.
-    Parameter(Box<str>, Box<str>),
-    /// The rest of the path, with what stands before it.
-    Rest(Box<str>),
+    /// One parameter with what stands after it.
+    Parameter(Box<str>),
+    /// The rest of the path.
+    Rest,
 }
 
 impl Pattern {
@@ -26,69 +26,60 @@ impl Pattern {
         if path.contains(['?', '#']) {
             return Err("a path holds no query and no fragment");
         }
+        if path.starts_with('/') || path.contains("//") {
+            return Err("a path holds no `//`");
+        }
         let segments = path.split('/').map(segment).collect::<Result<Vec<_>, _>>()?;
         let last = segments.len().saturating_sub(1);
-        if segments.iter().take(last).any(|segment| matches!(segment, Segment::Rest(_))) {
+        if segments.iter().take(last).any(|segment| matches!(segment, Segment::Rest)) {
             return Err("`{*…}` must be the end of the path");
         }
         Ok(Self { segments })
     }
 
-    /// Whether no router could tell the two apart.
-    ///
-    /// Where one has a parameter and the other the rest of the path, no order between them is natural.
+    /// Whether a router could not tell the two apart: they match the same paths, or paths that overlap without one of
+    /// them being the more exact one.
     pub(super) fn rivals(&self, other: &Self) -> bool {
         let mut pairs = self.segments.iter().zip(&other.segments);
-        let differs = pairs.find(|(a, b)| a != b);
-        match differs {
+        match pairs.find(|(a, b)| a != b) {
             None => self.segments.len() == other.segments.len(),
-            Some(
-                (Segment::Rest(a), Segment::Parameter(b, _)) | (Segment::Parameter(b, _), Segment::Rest(a)),
-            ) => a == b,
-            Some(_) => false,
+            Some((a, b)) => a.rivals(b),
         }
     }
 }
 
-fn segment(text: &str) -> Result<Segment, &'static str> {
-    const UNCLOSED: &str = "`{` without `}`; a brace that is meant literally is written twice";
-    let mut before = String::new();
-    let mut parameter = None;
-    let mut rest = text;
-    while let Some(at) = rest.find(['{', '}']) {
-        let (literal, braces) = rest.split_at(at);
-        before.push_str(literal);
-        if let Some(after) = braces.strip_prefix("{{").or_else(|| braces.strip_prefix("}}")) {
-            before.push_str(braces.get(..1).unwrap_or_default());
-            rest = after;
-            continue;
-        }
-        let Some(inside) = braces.strip_prefix('{') else {
-            return Err("`}` without `{`; a brace that is meant literally is written twice");
-        };
-        let (name, after) = inside.split_once('}').ok_or(UNCLOSED)?;
-        let (name, is_rest) = match name.strip_prefix('*') {
-            Some(name) => (name, true),
-            None => (name, false),
-        };
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
-            return Err("a parameter needs a name of letters, digits, `_` and `-`");
-        }
-        if parameter.is_some() {
-            return Err("a part of a path holds at most one parameter");
-        }
-        if is_rest && !after.is_empty() {
-            return Err("`{*…}` must be the end of the path");
-        }
-        parameter = Some((std::mem::take(&mut before), is_rest));
-        rest = after;
+impl Segment {
+    /// Whether two different segments overlap without a natural order. Two parameters have one: the longer first.
+    const fn rivals(&self, other: &Self) -> bool {
+        matches!((self, other), (Self::Rest, Self::Parameter(_)) | (Self::Parameter(_), Self::Rest))
     }
-    before.push_str(rest);
-    Ok(match parameter {
-        None => Segment::Literal(before.into()),
-        Some((prefix, true)) => Segment::Rest(prefix.into()),
-        Some((prefix, false)) => Segment::Parameter(prefix.into(), before.into()),
-    })
+}
+
+fn segment(text: &str) -> Result<Segment, &'static str> {
+    let Some(parameter) = text.strip_prefix('{').filter(|rest| !rest.starts_with('{')) else {
+        let literal = text.replace("{{", " ").replace("}}", " ");
+        return if literal.contains(['{', '}']) {
+            Err(
+                "a parameter begins a part of the path: `{name}`; a brace that is meant literally is written twice",
+            )
+        } else {
+            Ok(Segment::Literal(text.into()))
+        };
+    };
+    let (name, after) = parameter.split_once('}').ok_or("`{` without `}`")?;
+    let rest = name.strip_prefix('*');
+    let name = rest.unwrap_or(name);
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-') {
+        return Err("a parameter needs a name of letters, digits, `_` and `-`");
+    }
+    if after.contains(['{', '}']) {
+        return Err("after a parameter a part of the path holds no braces");
+    }
+    match rest {
+        None => Ok(Segment::Parameter(after.into())),
+        Some(_) if after.is_empty() => Ok(Segment::Rest),
+        Some(_) => Err("`{*…}` must be the end of the path"),
+    }
 }
 
 #[cfg(test)]
@@ -108,21 +99,29 @@ mod tests {
         assert!(rivals("/{{a}}", "/{{a}}"));
         assert!(rivals("/a/{x}", "/a/{*rest}"));
         assert!(rivals("/a/{x}/b", "/a/{*rest}"));
+        assert!(rivals("/a/{x}.png", "/a/{*rest}"));
     }
 
     #[test]
     fn different_paths_are_told_apart() {
-        for (a, b) in [("/a", "/a/"), ("/a/{x}", "/a/b"), ("/a/{x}.png", "/a/{x}.jpg"), ("/{{a}}", "/{a}")] {
+        for (a, b) in [
+            ("/a", "/a/"),
+            ("/a/{x}", "/a/b"),
+            ("/a/{x}", "/a/{x}.png"),
+            ("/a/{x}.png", "/a/{x}.jpg"),
+            ("/{{a}}", "/{a}"),
+            ("/a/{*rest}", "/a/b/{x}"),
+        ] {
             assert!(!rivals(a, b), "{a} {b}");
         }
-        assert!(!rivals("/a/{*rest}", "/a/b/{x}"));
     }
 
     #[test]
     fn malformed_paths_are_refused() {
         for path in [
             "", "a", "/{", "/}", "/{}", "/{*}", "/{a", "/{a}{b}", "/{*a}/b", "/{*a}b", "/{a b}", "/a b",
-            "/a?b", "/a#b", "/{a}}", "/{a.b}", "/{a/b}",
+            "/a?b", "/a#b", "/{a}}", "/{a.b}", "/{a/b}", "/{{{a}", "/a{*b}", "//", "/a//b", "/a{b}",
+            "/}}{b}", "/{a}{{", "/}{{}",
         ] {
             assert!(Pattern::parse(path).is_err(), "{path}");
         }

@@ -1,0 +1,51 @@
+//! The suite bites: stores that are wrong in one way each are caught by the case that is about it.
+
+#[path = "teeth/wrong.rs"]
+mod wrong;
+
+use std::sync::Arc;
+
+use entitlements_core::MemoryStore;
+use entitlements_core::testkit::{agrees_with_memory, alert, debit, grant, policy, race, receipt, snapshot};
+use wrong::Wrong;
+
+/// Whether a case fails on a store that is wrong in one way, and passes on one that is not.
+macro_rules! caught {
+    ($($name:ident: $wrong:ident by $module:ident::$case:ident;)+) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            $module::$case(&Arc::new(MemoryStore::default())).await;
+            let store = Arc::new(wrong::Store::new(Wrong::$wrong));
+            let verdict = tokio::spawn(async move { $module::$case(&store).await }).await;
+            assert!(verdict.unwrap_err().is_panic());
+        }
+    )+};
+}
+
+caught! {
+    reading_before_writing_is_caught: ReadsThenWrites by race::racing_debits_never_pass_the_limit;
+    looking_up_a_key_before_writing_is_caught: LooksUpThenWrites by race::racing_duplicates_count_once;
+    keeping_the_key_of_a_refusal_is_caught: KeepsRefusedKeys by debit::a_refused_key_stays_free;
+    refunding_twice_is_caught: RefundsTwice by receipt::a_second_refund_changes_nothing;
+    loading_ended_grants_is_caught: LoadsEndedGrants by snapshot::ended_grants_are_left_out;
+    sharing_keys_between_companies_is_caught: SharesKeys by receipt::keys_of_two_companies_are_independent;
+    alerting_again_after_a_refund_is_caught: AlertsAgain by alert::a_refund_does_not_arm_an_alert_again;
+    turning_the_order_of_buckets_is_caught: TurnsBuckets by debit::buckets_are_emptied_in_order;
+    checking_one_quota_of_two_is_caught: ChecksOneQuota by debit::parallel_quotas_bound_together;
+    voiding_without_a_revision_is_caught: VoidsSilently by grant::a_grant_is_voided_once;
+    showing_the_numbers_of_now_is_caught: ShowsNumbersOfNow by receipt::a_duplicate_shows_the_numbers_of_then;
+    ignoring_the_user_of_a_key_is_caught: IgnoresUsers by receipt::other_arguments_are_a_conflict;
+    forgetting_tallies_is_caught: ForgetsTallies by debit::tallies_receive_the_whole_amount;
+    folding_the_case_of_ids_is_caught: FoldsCase by policy::pages_of_policies_follow_each_other;
+    repeating_the_last_item_of_a_page_is_caught: RepeatsItems by grant::pages_of_grants_follow_each_other;
+    mixing_two_states_is_caught: MixesStates by snapshot::a_load_is_one_consistent_view;
+}
+
+#[tokio::test]
+async fn the_model_catches_what_is_wrong() {
+    for wrong in [Wrong::RefundsTwice, Wrong::TurnsBuckets, Wrong::ChecksOneQuota, Wrong::VoidsSilently] {
+        let store = wrong::Store::new(wrong);
+        let verdict = tokio::spawn(async move { agrees_with_memory(&store, 7, 2_000).await }).await;
+        assert!(verdict.unwrap_err().is_panic(), "{wrong:?}");
+    }
+}

@@ -1,0 +1,182 @@
+//! Building a layer.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use entitlements_core::catalog::Unmatched;
+use entitlements_core::{Action, Context, Entitlements};
+use http::request::Parts;
+use http::{HeaderValue, Method};
+
+use crate::deny::ProblemJson;
+use crate::fail::FailMode;
+use crate::gate::{ActionOf, ContextOf, Gate, ResourceOf, Shared};
+use crate::identity::Identify;
+use crate::last_known::LastKnown;
+use crate::layer::EntitlementLayer;
+use crate::matching::RouteParams;
+use crate::rule::Rule;
+use crate::rules::RuleError;
+use crate::settle::Settlements;
+use crate::table::RuleSource;
+
+/// Builds an [`EntitlementLayer`]. Begun with [`EntitlementLayer::builder`].
+#[must_use]
+pub struct EntitlementLayerBuilder<D = ProblemJson> {
+    entitlements: Entitlements,
+    identify: Arc<dyn Identify>,
+    fail_mode: FailMode,
+    rules: RuleSource,
+    action: Option<ActionOf>,
+    context: Option<ContextOf>,
+    resource: Option<ResourceOf>,
+    challenge: HeaderValue,
+    callers_keys: bool,
+    settlement_capacity: usize,
+    last_known_capacity: u64,
+    deny: D,
+}
+
+impl EntitlementLayerBuilder {
+    pub(crate) fn new(entitlements: Entitlements, identify: impl Identify, fail_mode: FailMode) -> Self {
+        Self {
+            entitlements,
+            identify: Arc::new(identify),
+            fail_mode,
+            rules: RuleSource { catalog: true, code: Vec::new(), unmatched: None },
+            action: None,
+            context: None,
+            resource: None,
+            challenge: HeaderValue::from_static("Bearer"),
+            callers_keys: false,
+            settlement_capacity: 10_000,
+            last_known_capacity: 10_000,
+            deny: ProblemJson::new(),
+        }
+    }
+}
+
+impl<D> EntitlementLayerBuilder<D> {
+    /// Takes these rules instead of the routes of the catalog.
+    pub fn rules(mut self, rules: impl IntoIterator<Item = Rule>) -> Self {
+        self.rules.catalog = false;
+        self.rules.code = rules.into_iter().collect();
+        self
+    }
+
+    /// Adds a rule.
+    pub fn route(mut self, rule: Rule) -> Self {
+        self.rules.code.push(rule);
+        self
+    }
+
+    /// Says what happens to requests that no rule matches, instead of the catalog.
+    pub const fn unmatched(mut self, unmatched: Unmatched) -> Self {
+        self.rules.unmatched = Some(unmatched);
+        self
+    }
+
+    /// Takes another action than [`action_of`](crate::action_of) for some methods; `None` keeps it.
+    pub fn action(mut self, action: impl Fn(&Method) -> Option<Action> + Send + Sync + 'static) -> Self {
+        self.action = Some(Arc::new(action));
+        self
+    }
+
+    /// Takes the circumstances of a request from here, instead of a [`Context`] among its extensions.
+    pub fn context(
+        mut self,
+        context: impl Fn(&Parts) -> Option<Context> + Send + Sync + 'static,
+    ) -> Self {
+        self.context = Some(Arc::new(context));
+        self
+    }
+
+    /// Names the resource of a request, for example from a parameter of its path.
+    pub fn resource(
+        mut self,
+        resource: impl Fn(&Parts, &RouteParams<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.resource = Some(Arc::new(resource));
+        self
+    }
+
+    /// Sets the `WWW-Authenticate` of a 401; `Bearer` if it is not set.
+    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = challenge;
+        self
+    }
+
+    /// Charges requests with the same `Idempotency-Key`, method, path and query once. Off by default.
+    ///
+    /// A caller who sends one key again and again is served each time and charged once, whatever is in the bodies. So
+    /// switch it on only where callers are trusted, or where the handlers answer a known key without working again.
+    pub const fn idempotency_from_header(mut self, on: bool) -> Self {
+        self.callers_keys = on;
+        self
+    }
+
+    /// How many refunds and late charges may wait; 10,000 if it is not set. What does not fit is lost, counted and
+    /// logged.
+    pub const fn settlement_capacity(mut self, capacity: usize) -> Self {
+        self.settlement_capacity = capacity;
+        self
+    }
+
+    /// How many decisions are remembered for the fail mode; 10,000 if it is not set.
+    pub const fn last_known_capacity(mut self, capacity: u64) -> Self {
+        self.last_known_capacity = capacity;
+        self
+    }
+
+    /// Answers denials with `deny` (a [`Deny`](crate::Deny) for the body of the server) instead of [`ProblemJson`].
+    pub fn deny<E>(self, deny: E) -> EntitlementLayerBuilder<E> {
+        EntitlementLayerBuilder {
+            entitlements: self.entitlements,
+            identify: self.identify,
+            fail_mode: self.fail_mode,
+            rules: self.rules,
+            action: self.action,
+            context: self.context,
+            resource: self.resource,
+            challenge: self.challenge,
+            callers_keys: self.callers_keys,
+            settlement_capacity: self.settlement_capacity,
+            last_known_capacity: self.last_known_capacity,
+            deny,
+        }
+    }
+
+    /// The layer.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError`] with every rule that is malformed, conflicts with another, or names what the catalog does not have.
+    pub fn build(self) -> Result<EntitlementLayer<D>, RuleError> {
+        let since = self.entitlements.now();
+        let shared = Shared {
+            settlements: Settlements::new(self.entitlements.clone(), self.settlement_capacity),
+            last_known: LastKnown::new(self.last_known_capacity),
+            entitlements: self.entitlements,
+            identify: self.identify,
+            fail_mode: self.fail_mode,
+            action: self.action,
+            context: self.context,
+            resource: self.resource,
+            challenge: self.challenge,
+            callers_keys: self.callers_keys,
+            since,
+            said_missing: AtomicBool::new(false),
+        };
+        Ok(EntitlementLayer::new(Gate::new(Arc::new(shared), self.rules)?, Arc::new(self.deny)))
+    }
+}
+
+impl<D> fmt::Debug for EntitlementLayerBuilder<D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EntitlementLayerBuilder")
+            .field("fail_mode", &self.fail_mode)
+            .field("rules", &self.rules)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,213 @@
+//! The gate: from the head of a request to a verdict, for tower and for every other kind of proxy.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{DateTime, Utc};
+use entitlements_core::catalog::Unmatched;
+use entitlements_core::{Action, Context, Entitlements, Subject};
+use http::request::Parts;
+use http::{HeaderValue, Method};
+
+use crate::action::action_of;
+use crate::charge::Charges;
+use crate::coverage::Coverage;
+use crate::denial::Denial;
+use crate::fail::FailMode;
+use crate::identity::{Identify, Identity, IdentityError};
+use crate::key::CallersKey;
+use crate::last_known::LastKnown;
+use crate::matching::{RequestPath, RouteParams};
+use crate::pending::{Asked, Pending};
+use crate::rule::Rule;
+use crate::rules::{CompiledRule, RuleError};
+use crate::settle::{SettlementStats, Settlements};
+use crate::table::{RuleSource, Table};
+
+pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
+pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
+pub(crate) type ResourceOf = Arc<dyn Fn(&Parts, &RouteParams<'_>) -> Option<String> + Send + Sync>;
+
+/// What a gate and its sisters for single routes have in common.
+pub(crate) struct Shared {
+    pub(crate) entitlements: Entitlements,
+    pub(crate) identify: Arc<dyn Identify>,
+    pub(crate) fail_mode: FailMode,
+    pub(crate) action: Option<ActionOf>,
+    pub(crate) context: Option<ContextOf>,
+    pub(crate) resource: Option<ResourceOf>,
+    pub(crate) challenge: HeaderValue,
+    pub(crate) callers_keys: bool,
+    pub(crate) settlements: Settlements,
+    pub(crate) last_known: LastKnown,
+    pub(crate) since: DateTime<Utc>,
+    pub(crate) said_missing: AtomicBool,
+}
+
+/// Decides on the heads of requests.
+///
+/// [`EntitlementLayer`](crate::EntitlementLayer) is a thin shell around it. A proxy that is not built on tower asks the
+/// gate itself: [`begin`](Self::begin), then, for what must be asked, the [`Pending`] verdict, and at the end
+/// [`Ticket::finish`](crate::Ticket::finish). Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Gate(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    table: Table,
+}
+
+/// What a gate says about a request at once.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It passes; no rule asks anything of it.
+    Pass,
+    /// It is refused.
+    Deny(Denial),
+    /// The facts decide: await this.
+    Ask(Pending),
+}
+
+impl Gate {
+    pub(crate) fn new(shared: Arc<Shared>, source: RuleSource) -> Result<Self, RuleError> {
+        let table = Table::new(source, &shared.entitlements.catalog())?;
+        Ok(Self(Arc::new(Inner { shared, table })))
+    }
+
+    /// Another gate that shares all but the rules: it has only this one.
+    pub(crate) fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
+        let source = RuleSource { catalog: false, code: vec![rule], unmatched: None };
+        Self::new(Arc::clone(&self.0.shared), source)
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
+    /// Says whether the request passes, is refused, or must be asked about. Nothing is charged yet.
+    ///
+    /// ```
+    /// # async fn serve(gate: entitlements_tower::Gate, mut request: http::Request<String>) {
+    /// use entitlements_tower::Verdict;
+    ///
+    /// let (mut parts, body) = request.into_parts();
+    /// match gate.begin(&parts) {
+    ///     Verdict::Pass => { /* forward it */ }
+    ///     Verdict::Deny(denial) => { /* answer denial.problem() */ }
+    ///     Verdict::Ask(pending) => match pending.await {
+    ///         Err(denial) => { /* answer denial.problem() */ }
+    ///         Ok(mut ticket) => {
+    ///             ticket.attach(&mut parts.extensions);
+    ///             // forward it, and then:
+    ///             ticket.finish(http::StatusCode::OK, &http::HeaderMap::new());
+    ///         }
+    ///     },
+    /// }
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn begin(&self, parts: &Parts) -> Verdict {
+        let shared = self.shared();
+        let rules = self.0.table.rules(&shared.entitlements.catalog());
+        let path = RequestPath::of(parts);
+        let Some(rule) = rules.find(&parts.method, &path) else {
+            self.0.table.watch.unmatched(path.matched);
+            return match rules.unmatched {
+                Unmatched::Allow => Verdict::Pass,
+                Unmatched::Deny => {
+                    tracing::info!("denied: no entitlement rule admits the request");
+                    Verdict::Deny(Denial::NoRule)
+                }
+            };
+        };
+        rule.hit();
+        if !rule.gates() {
+            return Verdict::Pass;
+        }
+        let subject = match self.subject(parts) {
+            Ok(subject) => subject,
+            Err(denial) => return Verdict::Deny(denial),
+        };
+        match self.ask(parts, &path, rule, subject) {
+            Ok(asked) => Verdict::Ask(Pending::new(asked)),
+            Err(denial) => Verdict::Deny(denial),
+        }
+    }
+
+    fn ask(
+        &self,
+        parts: &Parts,
+        path: &RequestPath<'_>,
+        rule: &Arc<CompiledRule>,
+        subject: Subject,
+    ) -> Result<Asked, Denial> {
+        let shared = self.shared();
+        let named = shared.action.as_ref().and_then(|action| action(&parts.method));
+        let context = match &shared.context {
+            Some(context) => context(parts),
+            None => parts.extensions.get::<Context>().cloned(),
+        };
+        let resource = shared.resource.as_ref().and_then(|resource| {
+            resource(parts, &RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) })
+        });
+        let charged = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
+        let key = if shared.callers_keys && rule.consume.is_some() {
+            CallersKey::read(parts, path.raw).map_err(|_| Denial::InvalidIdempotencyKey)?
+        } else {
+            None
+        };
+        Ok(Asked {
+            gate: self.clone(),
+            rule: Arc::clone(rule),
+            subject,
+            action: named.unwrap_or_else(|| action_of(&parts.method)),
+            resource,
+            context,
+            key,
+            charged,
+        })
+    }
+
+    fn subject(&self, parts: &Parts) -> Result<Subject, Denial> {
+        let shared = self.shared();
+        match shared.identify.identify(parts) {
+            Ok(Identity::Subject(subject)) => return Ok(subject),
+            Ok(Identity::Anonymous) => tracing::info!("denied: nobody who is known asks"),
+            Err(error @ IdentityError::MissingLayer { .. }) => {
+                if !shared.said_missing.swap(true, Ordering::Relaxed) {
+                    tracing::error!(%error, "requests cannot be identified (said once)");
+                }
+                return Err(Denial::Internal);
+            }
+            Err(error) => tracing::info!(%error, "denied: nobody who is known asks"),
+        }
+        Err(Denial::Unauthenticated { challenge: shared.challenge.clone() })
+    }
+
+    /// Which rules were hit so far, and which routes have none.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.0.table.coverage(&self.shared().entitlements.catalog())
+    }
+
+    /// Counts of refunds and late charges.
+    #[must_use]
+    pub fn settlements(&self) -> SettlementStats {
+        self.shared().settlements.stats()
+    }
+
+    /// Does every refund and late charge that can be done now; call it when the server has shut down.
+    pub async fn flush(&self) -> SettlementStats {
+        self.shared().settlements.flush().await
+    }
+}
+
+impl fmt::Debug for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gate")
+            .field("fail_mode", &self.shared().fail_mode)
+            .field("table", &self.0.table)
+            .finish_non_exhaustive()
+    }
+}

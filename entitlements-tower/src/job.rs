@@ -1,0 +1,171 @@
+//! Jobs: what is left to do for a request that is over. Each can be tried again without a second effect.
+
+use entitlements_core::catalog::FeatureKind;
+use entitlements_core::id::{IdempotencyKey, ReceiptId};
+use entitlements_core::usage::Receipt;
+use entitlements_core::{Amount, Consumption, Entitlements, Error, ErrorKind, Reason};
+
+use crate::bill::Bill;
+
+/// What a handler has reported: meters and units.
+pub(crate) type Reported = Vec<(String, Amount)>;
+
+/// What is left to do.
+#[derive(Clone, Debug)]
+pub(crate) enum Job {
+    /// Give back what was taken.
+    Refund(Receipt),
+    /// Give back what may have been taken: it is not known.
+    Undo(Bill),
+    /// Take what is owed.
+    Take(Bill),
+    /// Make the estimate what was reported.
+    Settle { bill: Bill, receipt: Option<Receipt>, reported: Reported },
+}
+
+/// What became of a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ran {
+    /// It is done; so many units could not be collected.
+    Done { uncollected: u64 },
+    /// It must be tried again.
+    Later,
+    /// It can never be done.
+    Failed,
+}
+
+const DONE: Ran = Ran::Done { uncollected: 0 };
+
+impl Job {
+    /// The way to undo a bill, unless another request may have paid it under the same key.
+    pub(crate) fn undo(bill: Bill) -> Option<Self> {
+        (!bill.shared_key).then_some(Self::Undo(bill))
+    }
+
+    pub(crate) async fn run(&self, entitlements: &Entitlements) -> Ran {
+        let ran = match self {
+            Self::Refund(receipt) => {
+                entitlements.refund(&receipt.company, &receipt.id).await.map(|_| DONE)
+            }
+            Self::Undo(bill) => undo(entitlements, bill).await,
+            Self::Take(bill) => collect(entitlements, bill, bill.meter, bill.amount, bill.key.clone()).await,
+            Self::Settle { bill, receipt, reported } => {
+                settle(entitlements, bill, receipt.as_ref(), reported).await
+            }
+        };
+        ran.unwrap_or_else(|error| {
+            if error.kind() == ErrorKind::Unavailable {
+                return Ran::Later;
+            }
+            tracing::error!(error = &error as &dyn std::error::Error, job = self.name(), "a charge cannot be settled");
+            Ran::Failed
+        })
+    }
+
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::Refund(_) => "refund",
+            Self::Undo(_) => "undo",
+            Self::Take(_) => "take",
+            Self::Settle { .. } => "settle",
+        }
+    }
+}
+
+/// The key tells whether the units were taken: asking again takes them at most once, and then they go back.
+async fn undo(entitlements: &Entitlements, bill: &Bill) -> Result<Ran, Error> {
+    let consumption = entitlements.consume(&bill.consume()).await?;
+    if let Some(receipt) = consumption.receipt() {
+        entitlements.refund(&receipt.company, &receipt.id).await?;
+    }
+    Ok(DONE)
+}
+
+async fn settle(
+    entitlements: &Entitlements,
+    bill: &Bill,
+    receipt: Option<&Receipt>,
+    reported: &Reported,
+) -> Result<Ran, Error> {
+    let catalog = entitlements.catalog();
+    let is_meter =
+        |name: &str| catalog.feature(name).is_some_and(|feature| feature.kind() == FeatureKind::Meter);
+    let (meters, others): (Vec<_>, Vec<_>) = reported.iter().partition(|(meter, _)| is_meter(meter));
+    if !others.is_empty() {
+        tracing::error!(reported = ?others, "a handler reports what is no meter of the catalog");
+    }
+    if meters.is_empty() {
+        // Nothing usable was said, so the estimate stays.
+        return if receipt.is_some() {
+            Ok(Ran::Failed)
+        } else {
+            collect(entitlements, bill, bill.meter, bill.amount, bill.key.clone()).await
+        };
+    }
+    let taken = match receipt {
+        Some(receipt) => Some(receipt.id.clone()),
+        None => entitlements.consume(&bill.consume()).await?.receipt().map(|receipt| receipt.id.clone()),
+    };
+    let base = taken.as_ref().map_or(bill.key.as_str(), ReceiptId::as_str);
+    let more = match (meters.as_slice(), &taken) {
+        ([(meter, units)], Some(_)) if meter == bill.meter && *units >= bill.amount => {
+            vec![(meter, units.saturating_sub(bill.amount))]
+        }
+        (_, taken) => {
+            if let Some(receipt) = taken {
+                entitlements.refund(&bill.subject.company, receipt).await?;
+            }
+            meters.iter().map(|(meter, units)| (meter, *units)).collect()
+        }
+    };
+    let mut missing = 0_u64;
+    for (index, (meter, units)) in more.into_iter().enumerate() {
+        if units.is_zero() {
+            continue;
+        }
+        let Some(key) = key(&format!("settle:{base}:{index}")) else { return Ok(Ran::Failed) };
+        if let Ran::Done { uncollected } = collect(entitlements, bill, meter, units, key).await? {
+            missing = missing.saturating_add(uncollected);
+        }
+    }
+    Ok(Ran::Done { uncollected: missing })
+}
+
+fn key(text: &str) -> Option<IdempotencyKey> {
+    IdempotencyKey::new(text).ok()
+}
+
+/// Takes units that were used already. If they do not fit, takes what is left, and says so.
+async fn collect(
+    entitlements: &Entitlements,
+    bill: &Bill,
+    meter: &str,
+    units: Amount,
+    as_key: IdempotencyKey,
+) -> Result<Ran, Error> {
+    let rest_key = key(&format!("{as_key}:rest"));
+    let refused = match entitlements.consume(&bill.take(meter, units, as_key)).await? {
+        Consumption::Refused(decision) => decision,
+        _ => return Ok(DONE),
+    };
+    let left = refused.quota.and_then(|quota| quota.remaining).filter(|left| !left.is_zero());
+    let mut uncollected = units;
+    if let (Reason::QuotaExceeded, Some(left), Some(rest_key)) = (refused.reason, left, rest_key)
+        && left < units
+    {
+        match entitlements.consume(&bill.take(meter, left, rest_key)).await {
+            Ok(Consumption::Refused(_)) => {}
+            Ok(_) => uncollected = units.saturating_sub(left),
+            Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),
+            // An earlier try has taken a rest, with another number of units left.
+            Err(_) => {}
+        }
+    }
+    tracing::warn!(
+        entitlement.feature = meter,
+        entitlement.reason = refused.reason.code(),
+        units = uncollected.get(),
+        "usage could not be collected"
+    );
+    Ok(Ran::Done { uncollected: uncollected.get() })
+}

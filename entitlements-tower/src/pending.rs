@@ -1,0 +1,232 @@
+//! Asking the facts about one request.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use entitlements_core::catalog::{Consume, Require};
+use entitlements_core::{Action, Amount, Consumption, Context, Decision, Request, Subject};
+
+use crate::bill::Bill;
+use crate::charge::{Charge, Charged, Charges, Hold};
+use crate::denial::Denial;
+use crate::gate::{Gate, Shared};
+use crate::job::Job;
+use crate::key::{CallersKey, fresh};
+use crate::rules::CompiledRule;
+use crate::settle::Settlements;
+use crate::ticket::Ticket;
+use crate::undecided::Undecided;
+
+/// How often a caller's key may be charged again after the charge before was given back.
+const MAX_ATTEMPTS: usize = 16;
+
+/// A verdict that the facts decide: a future of a [`Ticket`], or of the [`Denial`].
+///
+/// Dropping it before it is ready leaves nothing charged.
+#[must_use = "a request that is asked about has not been decided"]
+pub struct Pending(Pin<Box<dyn Future<Output = Result<Ticket, Denial>> + Send>>);
+
+impl Pending {
+    pub(crate) fn new(asked: Asked) -> Self {
+        Self(Box::pin(asked.decide()))
+    }
+}
+
+impl Future for Pending {
+    type Output = Result<Ticket, Denial>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut std::task::Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Pending")
+    }
+}
+
+/// Everything about a request that its decision needs.
+pub(crate) struct Asked {
+    pub(crate) gate: Gate,
+    pub(crate) rule: Arc<CompiledRule>,
+    pub(crate) subject: Subject,
+    pub(crate) action: Action,
+    pub(crate) resource: Option<String>,
+    pub(crate) context: Option<Context>,
+    pub(crate) key: Option<CallersKey>,
+    /// What gates before this one have charged.
+    pub(crate) charged: Charges,
+}
+
+impl Asked {
+    async fn decide(mut self) -> Result<Ticket, Denial> {
+        self.shared().settlements.remember_runtime();
+        let rule = Arc::clone(&self.rule);
+        let mut decision = match &rule.require {
+            Some(require) => Some(self.check(require).await?),
+            None => None,
+        };
+        let mut charge = None;
+        if let Some(consume) = &rule.consume
+            && self.charged.of(consume.feature).is_none()
+        {
+            let (charged, decided) = self.charge(consume).await?;
+            let receipt = match &charged.hold {
+                Hold::Taken(receipt) | Hold::Elsewhere(receipt) => Some(receipt.clone()),
+                Hold::Owed => None,
+            };
+            self.charged.push(Charged { meter: consume.feature, amount: consume.amount, receipt });
+            decision = decision.or(decided);
+            charge = Some(charged);
+        }
+        Ok(Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged))
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        self.gate.shared()
+    }
+
+    pub(crate) fn request<'a>(&'a self, feature: &'a str, action: Action, amount: Amount) -> Request<'a> {
+        let mut request = Request::new(&self.subject, feature, action).with_amount(amount);
+        request.resource = self.resource.as_deref();
+        if let Some(context) = &self.context {
+            request.context = context;
+        }
+        request
+    }
+
+    /// Takes note of a decision, and turns a denial into one.
+    pub(crate) fn judged(&self, decision: Decision) -> Result<Decision, Denial> {
+        let (route, feature) = (self.rule.label.as_str(), decision.feature.as_ref());
+        let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
+        macro_rules! say {
+            ($level:ident, $text:literal) => {
+                tracing::$level!(
+                    entitlement.route = route,
+                    entitlement.feature = feature,
+                    entitlement.action = decision.action.as_str(),
+                    entitlement.reason = reason,
+                    entitlement.source = source,
+                    entitlement.plan = plan,
+                    $text
+                )
+            };
+        }
+        match (decision.is_allowed(), decision.degraded.is_some()) {
+            (true, false) => say!(debug, "allowed"),
+            (false, false) => say!(info, "denied"),
+            (true, true) => say!(warn, "allowed without live facts"),
+            (false, true) => say!(warn, "denied without live facts"),
+        }
+        if decision.is_allowed() { Ok(decision) } else { Err(Denial::NotEntitled(Box::new(decision))) }
+    }
+
+    fn remember(&self, request: &Request<'_>, decision: &Decision) {
+        let shared = self.shared();
+        if shared.fail_mode.remembers() {
+            shared.last_known.remember(request, decision, shared.entitlements.now());
+        }
+    }
+
+    async fn check(&self, require: &Require) -> Result<Decision, Denial> {
+        let action = require.action.unwrap_or(self.action);
+        let request = self.request(require.feature, action, Amount::ONE);
+        let decision = match self.shared().entitlements.check(&request).await {
+            Ok(decision) => {
+                self.remember(&request, &decision);
+                decision
+            }
+            Err(error) => Undecided::of(&error)?.check(self, &request)?,
+        };
+        self.judged(decision)
+    }
+
+    async fn charge(&self, consume: &Consume) -> Result<(Charge, Option<Decision>), Denial> {
+        let shared = self.shared();
+        let request = self.request(consume.feature, Action::Create, consume.amount);
+        let charge = |bill, hold| Charge {
+            bill,
+            when: consume.charge,
+            hold,
+            settlements: shared.settlements.clone(),
+        };
+        for attempt in 0..MAX_ATTEMPTS {
+            let bill = self.bill(consume, attempt)?;
+            let mut flight = Flight { bill: &bill, settlements: &shared.settlements, landed: false };
+            let consumed = shared.entitlements.consume(&bill.consume()).await;
+            flight.landed = true;
+            drop(flight);
+            match consumed {
+                Ok(Consumption::Recorded { decision, receipt }) => {
+                    self.remember(&request, &decision);
+                    let decision = self.judged(decision)?;
+                    return Ok((charge(bill, Hold::Taken(receipt)), Some(decision)));
+                }
+                // The request before failed and was not charged, so this one is.
+                Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {}
+                Ok(Consumption::Duplicate(receipt)) => {
+                    let included = self.request(consume.feature, Action::Create, Amount::ZERO);
+                    let decision = shared.entitlements.check(&included).await.ok();
+                    return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
+                }
+                Ok(Consumption::Refused(decision)) => {
+                    self.remember(&request, &decision);
+                    return Err(match self.judged(decision) {
+                        Err(denial) => denial,
+                        // A refusal whose decision allows would contradict itself.
+                        Ok(_) => Denial::Internal,
+                    });
+                }
+                Err(error) => {
+                    let passes = Undecided::of(&error).and_then(|undecided| undecided.charge(self, &request));
+                    let passes = passes.and_then(|decision| self.judged(decision));
+                    return match passes {
+                        Ok(decision) => Ok((charge(bill, Hold::Owed), Some(decision))),
+                        Err(denial) => {
+                            Job::undo(bill).into_iter().for_each(|job| shared.settlements.push(job));
+                            Err(denial)
+                        }
+                    };
+                }
+            }
+        }
+        Err(Denial::IdempotencyConflict)
+    }
+
+    fn bill(&self, consume: &Consume, attempt: usize) -> Result<Bill, Denial> {
+        let key = match &self.key {
+            Some(key) => key.charge(attempt),
+            None => fresh(),
+        };
+        Ok(Bill {
+            subject: self.subject.clone(),
+            meter: consume.feature,
+            amount: consume.amount,
+            key: key.ok_or(Denial::Internal)?,
+            shared_key: self.key.is_some(),
+            resource: self.resource.clone(),
+            context: self.context.clone(),
+        })
+    }
+}
+
+/// A charge under way. If nobody waits for it any more, the handler has not run and never will: it is undone.
+struct Flight<'a> {
+    bill: &'a Bill,
+    settlements: &'a Settlements,
+    landed: bool,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        if !self.landed
+            && let Some(job) = Job::undo(self.bill.clone())
+        {
+            self.settlements.push(job);
+        }
+    }
+}
