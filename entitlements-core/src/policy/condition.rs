@@ -147,11 +147,26 @@ impl Condition {
     }
 
     /// Tests that the condition implies: it cannot be true, and is not even unknown when the attribute is a text, unless
-    /// the text at the path is one of these.
-    pub(super) fn required_texts(&self) -> Vec<(&Path, Vec<&str>)> {
+    /// the text at the path is one of these. Each with its place among the parts.
+    pub(super) fn required_texts(&self) -> impl Iterator<Item = (usize, &Path, Vec<&str>)> {
+        let parts = match &self.0.root {
+            Node::All(parts) => parts,
+            leaf => std::slice::from_ref(leaf),
+        };
+        parts.iter().enumerate().filter_map(|(at, part)| {
+            let (path, texts) = part.required_texts()?;
+            Some((at, path, texts))
+        })
+    }
+
+    /// Like [`evaluate`](Self::evaluate), when the required test at `proved` is known to hold.
+    pub(super) fn evaluate_given(&self, proved: usize, attributes: &Attributes<'_>) -> Truth {
         match &self.0.root {
-            Node::All(parts) => parts.iter().filter_map(Node::required_texts).collect(),
-            node => node.required_texts().into_iter().collect(),
+            Node::All(parts) => {
+                let others = parts.iter().enumerate().filter(|(at, _)| *at != proved);
+                conjunction(others.map(|(_, part)| part), attributes)
+            }
+            _ => Truth::True,
         }
     }
 }
@@ -171,16 +186,7 @@ impl<'de> Deserialize<'de> for Condition {
 impl Node {
     fn evaluate(&self, attributes: &Attributes<'_>) -> Truth {
         match self {
-            Self::All(parts) => {
-                let mut truth = Truth::True;
-                for part in parts {
-                    truth = truth.and(part.evaluate(attributes));
-                    if truth == Truth::False {
-                        break;
-                    }
-                }
-                truth
-            }
+            Self::All(parts) => conjunction(parts.iter(), attributes),
             Self::Any(parts) => {
                 let mut truth = Truth::False;
                 for part in parts {
@@ -341,6 +347,17 @@ impl Comparison {
             _ => None,
         }
     }
+}
+
+fn conjunction<'n>(parts: impl Iterator<Item = &'n Node>, attributes: &Attributes<'_>) -> Truth {
+    let mut truth = Truth::True;
+    for part in parts {
+        truth = truth.and(part.evaluate(attributes));
+        if truth == Truth::False {
+            break;
+        }
+    }
+    truth
 }
 
 /// Surveys the parts of `all` and `any`; one part that is settled at `decisive` settles the whole.

@@ -22,15 +22,19 @@ const LISTS: usize = 2 * (ATTRIBUTES + 1);
 pub(super) struct Entry {
     /// The policy's place among all, best first.
     pub(super) rank: u32,
-    /// What the lookup has proved about its target.
+    /// What the lookup has proved, and need not be tested again.
     pub(super) proved: Proved,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Proved {
     Nothing,
+    /// The request is by one of the companies of the target.
     Company,
+    /// The request is by one of the users of the target.
     User,
+    /// This part of the condition holds.
+    Part(u16),
 }
 
 /// Policies by what they require. Every list is in ascending order of ranks.
@@ -44,9 +48,32 @@ pub(super) struct Index {
 #[derive(Debug)]
 struct Dispatch {
     path: Path,
-    texts: FxHashMap<Box<str>, Box<[Entry]>>,
+    texts: FxHashMap<Box<str>, Few>,
     /// For requests without a text at the path: denials whose condition is then unknown, which is enough for them.
     others: Box<[Entry]>,
+}
+
+/// A list that is mostly of one.
+#[derive(Debug)]
+enum Few {
+    One(Entry),
+    Many(Box<[Entry]>),
+}
+
+impl Few {
+    fn of(list: Vec<Entry>) -> Self {
+        match list.as_slice() {
+            [one] => Self::One(*one),
+            _ => Self::Many(list.into()),
+        }
+    }
+
+    fn as_slice(&self) -> &[Entry] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(list) => list,
+        }
+    }
 }
 
 /// A policy applies only if the attribute at `path` is one of `texts`.
@@ -74,8 +101,9 @@ impl Requirement<'_> {
             add(&Path::User, users.iter().map(AsRef::as_ref).collect(), Proved::User, false);
         }
         if let When::Holds(condition) = &policy.when {
-            for (path, texts) in condition.required_texts() {
-                add(path, texts, Proved::Nothing, policy.effect == Effect::Deny);
+            for (part, path, texts) in condition.required_texts() {
+                let proved = u16::try_from(part).map_or(Proved::Nothing, Proved::Part);
+                add(path, texts, proved, policy.effect == Effect::Deny);
             }
         }
         all
@@ -112,12 +140,27 @@ impl Index {
                 others.push(Entry { rank: *rank, proved: Proved::Nothing });
             }
         }
+        dispatches.retain(|(_, texts, _)| !texts.is_empty());
         let dispatches = dispatches.into_iter().map(|(path, texts, others)| Dispatch {
             path: path.clone(),
-            texts: texts.into_iter().map(|(text, list)| (text.into(), list.into())).collect(),
+            texts: texts.into_iter().map(|(text, list)| (text.into(), Few::of(list))).collect(),
             others: others.into(),
         });
         Self { rest: rest.into(), dispatches: dispatches.collect() }
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.rest.is_empty() && self.dispatches.is_empty()
+    }
+
+    /// Whether policies are kept under texts.
+    pub(super) const fn needs_lookup(&self) -> bool {
+        !self.dispatches.is_empty()
+    }
+
+    /// Policies that always have to be looked at.
+    pub(super) const fn rest(&self) -> &[Entry] {
+        &self.rest
     }
 
     /// Adds the lists of policies that can apply to the request.
@@ -125,7 +168,7 @@ impl Index {
         selection.add(&self.rest);
         for dispatch in &self.dispatches {
             match dispatch.path.text(attributes) {
-                Some(text) => selection.add(dispatch.texts.get(text).map_or(&[], |list| list)),
+                Some(text) => selection.add(dispatch.texts.get(text).map_or(&[], Few::as_slice)),
                 None => selection.add(&dispatch.others),
             }
         }
@@ -133,7 +176,8 @@ impl Index {
 
     /// The rank of every policy in the index, some of them more than once, in no order.
     pub(super) fn ranks(&self) -> impl Iterator<Item = u32> {
-        let dispatched = self.dispatches.iter().flat_map(|dispatch| dispatch.texts.values().flatten());
+        let dispatched =
+            self.dispatches.iter().flat_map(|dispatch| dispatch.texts.values().flat_map(Few::as_slice));
         self.rest.iter().chain(dispatched).map(|entry| entry.rank)
     }
 }
@@ -172,6 +216,11 @@ impl Iterator for Selection<'_> {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
+        if let (1, [list, ..]) = (self.used, &mut self.lists) {
+            let (first, others) = list.split_first()?;
+            *list = others;
+            return Some(*first);
+        }
         let lists = self.lists.iter_mut().take(self.used);
         let (_, list) =
             lists.filter_map(|list| Some((list.first()?.rank, list))).min_by_key(|(rank, _)| *rank)?;

@@ -1,6 +1,7 @@
 //! ABAC policies: rules beside grants and plans, with a target, a typed condition and a priority.
 
 mod attribute;
+mod book;
 mod condition;
 mod dispatch;
 mod json;

@@ -20,8 +20,8 @@ use super::{Attributes, Truth};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Path {
-    /// `context.a.b`: an attribute of the request; never without a name.
-    Context(Box<[Box<str>]>),
+    /// `context.a.b`: an attribute of the request by its name, and the names inside of it.
+    Context(Box<str>, Box<[Box<str>]>),
     /// `subject.company`: the company's id.
     Company,
     /// `subject.user`: the user's id, if there is one.
@@ -51,7 +51,11 @@ impl Path {
     pub(super) fn find<'a>(&self, attributes: &Attributes<'a>) -> Option<Found<'a>> {
         let request = attributes.request;
         match self {
-            Self::Context(names) => Found::of(request.context.get(names.iter().map(|name| &**name))?),
+            Self::Context(name, inner) if inner.is_empty() => Found::of(request.context.get([&**name])?),
+            Self::Context(name, inner) => {
+                let names = std::iter::once(&**name).chain(inner.iter().map(|name| &**name));
+                Found::of(request.context.get(names)?)
+            }
             Self::Company => Some(Found::Text(request.subject.company.as_str())),
             Self::User => request.subject.user.as_ref().map(|user| Found::Text(user.as_str())),
             Self::Resource => request.resource.map(Found::Text),
@@ -84,7 +88,11 @@ impl FromStr for Path {
         if names.split('.').any(str::is_empty) {
             return Err(InvalidPath(format!("`{}` has an empty name between its dots", clip(text))));
         }
-        Ok(Self::Context(names.split('.').map(Box::from).collect()))
+        let (name, inner) = names.split_once('.').map_or((names, None), |(name, inner)| (name, Some(inner)));
+        Ok(Self::Context(
+            name.into(),
+            inner.into_iter().flat_map(|inner| inner.split('.')).map(Box::from).collect(),
+        ))
     }
 }
 
@@ -118,9 +126,9 @@ pub(super) fn clip(text: &str) -> String {
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Context(names) => {
-                f.write_str("context")?;
-                names.iter().try_for_each(|name| write!(f, ".{name}"))
+            Self::Context(name, inner) => {
+                write!(f, "context.{name}")?;
+                inner.iter().try_for_each(|name| write!(f, ".{name}"))
             }
             Self::Company => f.write_str("subject.company"),
             Self::User => f.write_str("subject.user"),

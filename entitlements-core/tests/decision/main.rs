@@ -1,6 +1,7 @@
 //! What `evaluate` decides, one rule a test.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+mod allocations;
 mod default_deny;
 mod explain;
 mod grants;

@@ -1,0 +1,331 @@
+//! Rows as JSON arrays, in the order of the columns, and what they mean.
+
+use chrono::serde::{ts_microseconds, ts_microseconds_option};
+use chrono::{DateTime, Utc};
+use entitlements_core::bucket::Bucket;
+use entitlements_core::facts::{AddOnQuantity, Override, UsageCounter};
+use entitlements_core::grant::{Grant, GrantKind, ResourcePattern};
+use entitlements_core::id::{
+    AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PlanKey, PolicyId, ReceiptId, SubscriptionId,
+    UserId,
+};
+use entitlements_core::policy::{Effect, Policy, Target, When};
+use entitlements_core::store::StoreError;
+use entitlements_core::subscription::{Subscription, SubscriptionStatus};
+use entitlements_core::usage::{Receipt, Split, UsageAlert};
+use entitlements_core::{Action, Amount};
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::error::corrupt;
+
+/// Reads one row.
+pub(crate) fn one<R, T>(operation: &'static str, json: &str) -> Result<T, StoreError>
+where
+    R: DeserializeOwned + Into<T>,
+{
+    serde_json::from_str::<R>(json).map(Into::into).map_err(corrupt(operation))
+}
+
+/// Reads an array of rows.
+pub(crate) fn many<R, T>(operation: &'static str, json: &str) -> Result<Vec<T>, StoreError>
+where
+    R: DeserializeOwned + Into<T>,
+{
+    let rows: Vec<R> = serde_json::from_str(json).map_err(corrupt(operation))?;
+    Ok(rows.into_iter().map(Into::into).collect())
+}
+
+/// A truth value, as SQLite keeps it.
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    match u8::deserialize(deserializer)? {
+        0 => Ok(false),
+        1 => Ok(true),
+        other => Err(D::Error::custom(format_args!("{other} is no truth value"))),
+    }
+}
+
+/// A text that holds JSON.
+fn json_text<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    serde_json::from_str(&String::deserialize(deserializer)?).map_err(D::Error::custom)
+}
+
+/// A text that can be parsed.
+fn parsed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Bucket, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SubscriptionRow {
+    id: SubscriptionId,
+    company: CompanyId,
+    plan: PlanKey,
+    status: SubscriptionStatus,
+    seats: Option<Amount>,
+    #[serde(with = "ts_microseconds")]
+    started_at: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    anchor: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    current_period_start: DateTime<Utc>,
+    #[serde(with = "ts_microseconds")]
+    current_period_end: DateTime<Utc>,
+    #[serde(with = "ts_microseconds_option")]
+    trial_end: Option<DateTime<Utc>>,
+    #[serde(with = "ts_microseconds_option")]
+    past_due_since: Option<DateTime<Utc>>,
+    #[serde(with = "ts_microseconds_option")]
+    cancel_at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "flag")]
+    cancel_at_period_end: bool,
+    #[serde(with = "ts_microseconds")]
+    created_at: DateTime<Utc>,
+}
+
+impl From<SubscriptionRow> for Subscription {
+    fn from(row: SubscriptionRow) -> Self {
+        Self {
+            id: row.id,
+            company: row.company,
+            plan: row.plan,
+            status: row.status,
+            seats: row.seats,
+            started_at: row.started_at,
+            anchor: row.anchor,
+            current_period_start: row.current_period_start,
+            current_period_end: row.current_period_end,
+            trial_end: row.trial_end,
+            past_due_since: row.past_due_since,
+            cancel_at: row.cancel_at,
+            cancel_at_period_end: row.cancel_at_period_end,
+            created_at: row.created_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AddOnRow(AddOnKey, u32);
+
+impl From<AddOnRow> for AddOnQuantity {
+    fn from(AddOnRow(addon, quantity): AddOnRow) -> Self {
+        Self { addon, quantity }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct OverrideRow(FeatureKey, #[serde(deserialize_with = "json_text")] serde_json::Value);
+
+impl From<OverrideRow> for Override {
+    fn from(OverrideRow(feature, value): OverrideRow) -> Self {
+        Self { feature, value }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct GrantRow {
+    id: GrantId,
+    company: CompanyId,
+    user: Option<UserId>,
+    feature: FeatureKey,
+    #[serde(deserialize_with = "json_text")]
+    actions: Vec<Action>,
+    resource: Option<ResourcePattern>,
+    amount: Option<Amount>,
+    kind: GrantKind,
+    #[serde(with = "ts_microseconds")]
+    starts_at: DateTime<Utc>,
+    #[serde(with = "ts_microseconds_option")]
+    ends_at: Option<DateTime<Utc>>,
+    reason: Option<String>,
+    #[serde(with = "ts_microseconds")]
+    created_at: DateTime<Utc>,
+    #[serde(with = "ts_microseconds_option")]
+    voided_at: Option<DateTime<Utc>>,
+}
+
+impl From<GrantRow> for Grant {
+    fn from(row: GrantRow) -> Self {
+        Self {
+            id: row.id,
+            company: row.company,
+            user: row.user,
+            feature: row.feature,
+            actions: row.actions.into_iter().collect(),
+            resource: row.resource,
+            amount: row.amount,
+            kind: row.kind,
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+            reason: row.reason,
+            created_at: row.created_at,
+            voided_at: row.voided_at,
+        }
+    }
+}
+
+/// The target of a policy, as its column keeps it.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct TargetText {
+    companies: Option<Vec<CompanyId>>,
+    users: Option<Vec<UserId>>,
+    features: Option<Vec<FeatureKey>>,
+    actions: Option<Vec<Action>>,
+    resources: Option<Vec<ResourcePattern>>,
+}
+
+impl From<&Target> for TargetText {
+    fn from(target: &Target) -> Self {
+        let Target { companies, users, features, actions, resources } = target.clone();
+        Self { companies, users, features, actions, resources }
+    }
+}
+
+impl From<TargetText> for Target {
+    fn from(text: TargetText) -> Self {
+        let TargetText { companies, users, features, actions, resources } = text;
+        Self { companies, users, features, actions, resources }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PolicyRow {
+    id: PolicyId,
+    name: Option<String>,
+    priority: i64,
+    effect: Effect,
+    #[serde(deserialize_with = "flag")]
+    guardrail: bool,
+    #[serde(deserialize_with = "flag")]
+    enabled: bool,
+    #[serde(with = "ts_microseconds_option")]
+    starts_at: Option<DateTime<Utc>>,
+    #[serde(with = "ts_microseconds_option")]
+    ends_at: Option<DateTime<Utc>>,
+    #[serde(deserialize_with = "json_text")]
+    target: TargetText,
+    condition: Option<String>,
+}
+
+impl From<PolicyRow> for Policy {
+    fn from(row: PolicyRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            priority: row.priority,
+            effect: row.effect,
+            guardrail: row.guardrail,
+            enabled: row.enabled,
+            starts_at: row.starts_at,
+            ends_at: row.ends_at,
+            target: row.target.into(),
+            when: When::from_stored(row.condition.as_deref()),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CounterRow {
+    meter: FeatureKey,
+    #[serde(deserialize_with = "parsed")]
+    bucket: Bucket,
+    #[serde(with = "ts_microseconds")]
+    period_start: DateTime<Utc>,
+    used: Amount,
+}
+
+impl From<CounterRow> for UsageCounter {
+    fn from(row: CounterRow) -> Self {
+        Self { meter: row.meter, bucket: row.bucket, period_start: row.period_start, used: row.used }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct SplitRow {
+    meter: FeatureKey,
+    #[serde(deserialize_with = "parsed")]
+    bucket: Bucket,
+    #[serde(with = "ts_microseconds")]
+    period_start: DateTime<Utc>,
+    #[serde(rename = "period_end")]
+    _period_end: Option<i64>,
+    amount: Amount,
+    #[serde(rename = "after")]
+    _after: Amount,
+    #[serde(rename = "crossed")]
+    _crossed: Vec<(u16, Amount)>,
+}
+
+impl From<SplitRow> for Split {
+    fn from(row: SplitRow) -> Self {
+        Self { meter: row.meter, bucket: row.bucket, period_start: row.period_start, amount: row.amount }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ReceiptRow {
+    id: ReceiptId,
+    company: CompanyId,
+    user: Option<UserId>,
+    key: IdempotencyKey,
+    meter: FeatureKey,
+    amount: Amount,
+    #[serde(with = "ts_microseconds")]
+    at: DateTime<Utc>,
+    #[serde(deserialize_with = "json_text")]
+    split: Vec<SplitRow>,
+    used: Amount,
+    limit: Option<Amount>,
+    #[serde(with = "ts_microseconds_option")]
+    resets_at: Option<DateTime<Utc>>,
+    #[serde(with = "ts_microseconds_option")]
+    refunded_at: Option<DateTime<Utc>>,
+}
+
+impl From<ReceiptRow> for Receipt {
+    fn from(row: ReceiptRow) -> Self {
+        Self {
+            id: row.id,
+            company: row.company,
+            user: row.user,
+            key: row.key,
+            meter: row.meter,
+            amount: row.amount,
+            at: row.at,
+            split: row.split.into_iter().map(Into::into).collect(),
+            used: row.used,
+            limit: row.limit,
+            resets_at: row.resets_at,
+            refunded_at: row.refunded_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AlertRow {
+    company: CompanyId,
+    meter: FeatureKey,
+    #[serde(deserialize_with = "parsed")]
+    bucket: Bucket,
+    #[serde(with = "ts_microseconds")]
+    period_start: DateTime<Utc>,
+    percent: u16,
+    threshold: Amount,
+    used: Amount,
+    #[serde(with = "ts_microseconds")]
+    at: DateTime<Utc>,
+}
+
+impl From<AlertRow> for UsageAlert {
+    fn from(row: AlertRow) -> Self {
+        Self {
+            company: row.company,
+            meter: row.meter,
+            bucket: row.bucket,
+            period_start: row.period_start,
+            percent: row.percent,
+            threshold: row.threshold,
+            used: row.used,
+            at: row.at,
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! The store in a SQLite database.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use entitlements_core::facts::Revision;
+use entitlements_core::store::StoreError;
+use sqlx::query::{Query, QueryAs};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{ConnectOptions, FromRow, Sqlite};
+
+use crate::config::{Durability, Place, SqliteConfig};
+use crate::error::{corrupt, failed, io_kind};
+use crate::migrate::migrate;
+
+const CONNECT: &str = "open the database";
+
+/// A query without a type for its rows.
+pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
+
+/// A query whose rows are tuples.
+pub(crate) type Typed<'q, R> = QueryAs<'q, Sqlite, R, SqliteArguments>;
+
+/// Keeps everything in one SQLite database, in write-ahead mode: one connection writes, others read beside it.
+///
+/// Every write is one statement, so a call that is dropped while it waits leaves nothing half done: its write happens as
+/// a whole, or not at all. Cloning shares the connections.
+#[derive(Clone)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens the database, creates what is missing, and brings the schema up to date.
+    ///
+    /// # Errors
+    ///
+    /// * [`Unavailable`](entitlements_core::store::StoreErrorKind::Unavailable) when the file cannot be opened;
+    /// * [`ReadOnly`](entitlements_core::store::StoreErrorKind::ReadOnly) when it cannot be written to;
+    /// * [`Corrupt`](entitlements_core::store::StoreErrorKind::Corrupt) when it is no SQLite database;
+    /// * [`Schema`](entitlements_core::store::StoreErrorKind::Schema) when a newer version of this library made it.
+    pub async fn connect(config: &SqliteConfig) -> Result<Self, StoreError> {
+        let file = match &config.place {
+            Place::Memory => None,
+            Place::File(path) => Some(prepare_folder(path, config.create_if_missing)?),
+        };
+        let options = connect_options(config, file.as_deref());
+        let writer = pool(config).max_connections(1).min_connections(1);
+        let writer = writer.connect_with(options.clone()).await.map_err(failed(CONNECT))?;
+        // Nobody else has the pool yet: dropped half-way, it closes this connection and thereby rolls back.
+        let mut connection = writer.acquire().await.map_err(failed(CONNECT))?;
+        migrate(&mut connection).await?;
+        drop(connection);
+        let readers = match file {
+            None => writer.clone(),
+            Some(_) => {
+                let options = options.create_if_missing(false).pragma("query_only", "on");
+                pool(config).max_connections(config.readers).connect_lazy_with(options)
+            }
+        };
+        Ok(Self { writer, readers })
+    }
+
+    /// Waits for calls under way and closes every connection. Later calls fail.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        self.writer.close().await;
+    }
+
+    /// Runs a writing statement; returns its rows when it is committed.
+    ///
+    /// All rows, never the first: the driver would hand out a first row before the commit, and lose its failure.
+    pub(crate) async fn write<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        let rows = query.fetch_all(&self.writer).await.map_err(failed(operation))?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
+    pub(crate) async fn change(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, (i64,)>,
+    ) -> Result<Option<Revision>, StoreError> {
+        let row = self.write(operation, query).await?;
+        row.map(|(revision,)| self::revision(operation, revision)).transpose()
+    }
+
+    /// Runs a writing statement without rows.
+    pub(crate) async fn execute(
+        &self,
+        operation: &'static str,
+        query: Statement<'_>,
+    ) -> Result<(), StoreError> {
+        query.execute(&self.writer).await.map_err(failed(operation))?;
+        Ok(())
+    }
+
+    /// Runs a reading statement.
+    pub(crate) async fn read<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        query.fetch_all(&self.readers).await.map_err(failed(operation))
+    }
+}
+
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore")
+            .field("readers", &self.readers.size())
+            .field("closed", &self.writer.is_closed())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A stored number as a revision.
+pub(crate) fn revision(operation: &'static str, number: i64) -> Result<Revision, StoreError> {
+    u64::try_from(number).map(Revision).map_err(corrupt(operation))
+}
+
+/// The absolute path of the file, whose folder exists if it may be created.
+fn prepare_folder(path: &Path, create: bool) -> Result<PathBuf, StoreError> {
+    let failed = |error| StoreError::new(io_kind(&error), CONNECT).with_source(error);
+    let path = std::path::absolute(path).map_err(failed)?;
+    if let Some(folder) = path.parent().filter(|_| create) {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    Ok(path)
+}
+
+fn connect_options(config: &SqliteConfig, file: Option<&Path>) -> SqliteConnectOptions {
+    let options = SqliteConnectOptions::new()
+        .busy_timeout(config.wait)
+        .foreign_keys(true)
+        .optimize_on_close(false, None)
+        .disable_statement_logging();
+    let Some(file) = file else { return options };
+    options
+        .filename(file)
+        .create_if_missing(config.create_if_missing)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(match config.durability {
+            Durability::Full => SqliteSynchronous::Full,
+            Durability::Normal => SqliteSynchronous::Normal,
+        })
+}
+
+/// Connections stay open: opening one costs more than all it does, and one in memory is all there is.
+fn pool(config: &SqliteConfig) -> SqlitePoolOptions {
+    SqlitePoolOptions::new()
+        .acquire_timeout(config.wait)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+}

@@ -1,0 +1,152 @@
+//! Debits, refunds and alerts: one statement each.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entitlements_core::Amount;
+use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId};
+use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
+use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, UsageAlert};
+
+use crate::error::corrupt;
+use crate::rows::{AlertRow, ReceiptRow, SplitRow, many, one};
+use crate::sql;
+use crate::sqlite::SqliteStore;
+
+const DEBIT: &str = "debit units";
+const REFUND: &str = "refund a receipt";
+const RECEIPT: &str = "read a receipt";
+const ALERTS: &str = "read the pending alerts";
+const ACKNOWLEDGE: &str = "acknowledge an alert";
+
+#[async_trait]
+impl UsageStore for SqliteStore {
+    async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+        if !debit.is_well_formed() {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+        }
+        let query = sqlx::query_as(sql::DEBIT)
+            .bind(debit.company.as_str())
+            .bind(debit.key.as_str())
+            .bind(debit.receipt.as_str())
+            .bind(debit.user.as_ref().map(|user| user.as_str()))
+            .bind(debit.meter.as_str())
+            .bind(debit.amount.as_i64())
+            .bind(debit.at.timestamp_micros())
+            .bind(debit.limit.map(|limit| limit.as_i64()))
+            .bind(debit.resets_at.map(|at| at.timestamp_micros()))
+            .bind(counters_json(debit));
+        match self.write::<(i64, String)>(DEBIT, query).await? {
+            Some((used, split)) => Ok(DebitOutcome::Recorded(receipt(debit, used, &split)?)),
+            None => self.not_recorded(debit).await,
+        }
+    }
+
+    async fn refund(
+        &self,
+        company: &CompanyId,
+        receipt: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let query = sqlx::query_as(sql::REFUND)
+            .bind(company.as_str())
+            .bind(receipt.as_str())
+            .bind(at.timestamp_micros());
+        if let Some((json,)) = self.write::<(String,)>(REFUND, query).await? {
+            return one::<ReceiptRow, _>(REFUND, &json).map(Some);
+        }
+        self.find_receipt(REFUND, sql::RECEIPT_BY_ID, company, receipt.as_str()).await
+    }
+
+    async fn receipt(
+        &self,
+        company: &CompanyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        self.find_receipt(RECEIPT, sql::RECEIPT_BY_KEY, company, key.as_str()).await
+    }
+
+    async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<(String,)> = self.read(ALERTS, sqlx::query_as(sql::PENDING_ALERTS).bind(limit)).await?;
+        rows.iter().map(|(json,)| one::<AlertRow, _>(ALERTS, json)).collect()
+    }
+
+    async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
+        let query = sqlx::query(sql::ACKNOWLEDGE_ALERT)
+            .bind(alert.company.as_str())
+            .bind(alert.meter.as_str())
+            .bind(alert.bucket.to_string())
+            .bind(alert.period_start.timestamp_micros())
+            .bind(i64::from(alert.percent))
+            .bind(alert.threshold.as_i64());
+        self.execute(ACKNOWLEDGE, query).await
+    }
+}
+
+impl SqliteStore {
+    /// Why a debit took nothing: its key is known, or it does not fit.
+    ///
+    /// A key that is found now may have been free then; then another call with it came first, which is the same thing.
+    async fn not_recorded(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+        let first = self.find_receipt(DEBIT, sql::RECEIPT_BY_KEY, &debit.company, debit.key.as_str()).await?;
+        Ok(match first {
+            None => DebitOutcome::Refused,
+            Some(first) if first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref()) => {
+                DebitOutcome::Duplicate(first)
+            }
+            Some(_) => DebitOutcome::Conflict,
+        })
+    }
+
+    async fn find_receipt(
+        &self,
+        operation: &'static str,
+        statement: &'static str,
+        company: &CompanyId,
+        name: &str,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let query = sqlx::query_as(statement).bind(company.as_str()).bind(name);
+        let rows: Vec<(String,)> = self.read(operation, query).await?;
+        rows.first().map(|(json,)| one::<ReceiptRow, _>(operation, json)).transpose()
+    }
+}
+
+/// The counters of a debit, as its statement reads them.
+fn counters_json(debit: &Debit) -> String {
+    let row = |bucket: Option<usize>, shown: bool, counter: &Counter| {
+        serde_json::json!([
+            bucket,
+            u8::from(shown),
+            counter.meter,
+            counter.bucket.to_string(),
+            counter.period.start.timestamp_micros(),
+            counter.period.end.map(|end| end.timestamp_micros()),
+            counter.limit,
+            counter.alerts,
+        ])
+    };
+    let buckets = debit.buckets.iter().enumerate().flat_map(|(number, bucket)| {
+        bucket.counters.iter().enumerate().map(move |(place, counter)| row(Some(number), place == 0, counter))
+    });
+    let tallies = debit.tallies.iter().map(|counter| row(None, false, counter));
+    serde_json::Value::Array(buckets.chain(tallies).collect()).to_string()
+}
+
+/// The receipt of a debit that was just made.
+fn receipt(debit: &Debit, used: i64, split: &str) -> Result<Receipt, StoreError> {
+    let kept = |at: DateTime<Utc>| DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
+    Ok(Receipt {
+        id: debit.receipt.clone(),
+        company: debit.company.clone(),
+        user: debit.user.clone(),
+        key: debit.key.clone(),
+        meter: debit.meter.clone(),
+        amount: debit.amount,
+        at: kept(debit.at),
+        split: many::<SplitRow, _>(DEBIT, split)?,
+        used: Amount::try_from(used).map_err(corrupt(DEBIT))?,
+        limit: debit.limit,
+        resets_at: debit.resets_at.map(kept),
+        refunded_at: None,
+    })
+}

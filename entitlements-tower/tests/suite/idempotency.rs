@@ -1,0 +1,111 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use entitlements_core::Subject;
+use entitlements_core::testkit::fixtures::{company, user};
+use entitlements_tower::FailMode;
+use http::{HeaderValue, Request, Response};
+use tower::{Layer, ServiceExt};
+
+use crate::probe::Probe;
+use crate::store::Weather;
+use crate::world::{World, request};
+
+fn keyed(uri: &str, key: &'static str) -> Request<String> {
+    let mut request = request("POST", uri, "starter-co");
+    request.headers_mut().insert("idempotency-key", HeaderValue::from_static(key));
+    request
+}
+
+#[tokio::test]
+async fn a_callers_key_is_ignored_unless_asked_for() {
+    let world = World::new().await;
+    let service = world.layer().layer(Probe::answering(200));
+    for _ in 0..2 {
+        service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap();
+    }
+    assert_eq!(world.used("starter-co", "reports").await, 2);
+}
+
+#[tokio::test]
+async fn one_key_on_one_path_is_charged_once() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    let table = [("/reports/1", "k", 1), ("/reports/1", "k", 1), ("/reports/2", "k", 2), ("/reports/1", "l", 3)];
+    for (uri, key, used) in table {
+        assert_eq!(service.clone().oneshot(keyed(uri, key)).await.unwrap().status(), 200);
+        assert_eq!(world.used("starter-co", "reports").await, used, "{uri} {key}");
+    }
+    // The quota is used up, and still a retry is answered like the first time.
+    assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
+    assert_eq!(service.oneshot(keyed("/reports/1", "m")).await.unwrap().status(), 402);
+}
+
+#[tokio::test]
+async fn a_key_that_another_user_has_used_is_a_conflict() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap();
+    let mut other = keyed("/reports/1", "k");
+    other.extensions_mut().insert(Subject::user(company("starter-co"), user("ann")));
+    let response = service.oneshot(other).await.unwrap();
+    assert_eq!(response.status(), 409);
+    assert!(response.body().contains("\"code\":\"idempotency_conflict\""), "{}", response.body());
+}
+
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_refused() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let response = layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "")).await.unwrap();
+    assert_eq!(response.status(), 400);
+    assert_eq!(world.used("starter-co", "reports").await, 0);
+}
+
+#[tokio::test]
+async fn after_a_refund_the_same_key_is_charged_again() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let status = Arc::new(AtomicU16::new(500));
+    let answer = Arc::clone(&status);
+    let service = layer.layer(Probe::new(move |_| {
+        let status = answer.load(Ordering::SeqCst);
+        async move { Ok(Response::builder().status(status).body(String::new()).unwrap()) }
+    }));
+    for _ in 0..2 {
+        service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap();
+        layer.flush().await;
+        assert_eq!(world.used("starter-co", "reports").await, 0);
+    }
+    status.store(200, Ordering::SeqCst);
+    for _ in 0..2 {
+        service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap();
+        layer.flush().await;
+        assert_eq!(world.used("starter-co", "reports").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_retry_that_fails_does_not_give_the_first_charge_back() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+    layer.layer(Probe::answering(500)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+    assert_eq!(layer.flush().await.queued, 0);
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+}
+
+#[tokio::test]
+async fn a_charge_whose_answer_was_lost_is_not_made_twice() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    world.store.set(Weather::DebitsLost);
+    assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 503);
+    world.store.set(Weather::Fair);
+    assert_eq!(service.oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+}

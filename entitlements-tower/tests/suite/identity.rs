@@ -1,0 +1,106 @@
+use entitlements_core::Subject;
+use entitlements_core::testkit::fixtures::company;
+use entitlements_tower::{
+    EntitlementLayer, FailMode, Identify, Identity, IdentityError, from_extension, header_trusted, subject_extension,
+};
+use http::request::Parts;
+use http::{HeaderValue, Request, Response};
+use serde_json::Value;
+use tower::{Layer, ServiceExt};
+
+use crate::probe::Probe;
+use crate::world::{World, anonymous, request};
+
+async fn answer(world: &World, identify: impl Identify, request: Request<String>) -> Response<String> {
+    let layer = EntitlementLayer::builder(world.entitlements.clone(), identify, FailMode::Closed);
+    layer.build().unwrap().layer(Probe::answering(200)).oneshot(request).await.unwrap()
+}
+
+fn body(response: &Response<String>) -> Value {
+    serde_json::from_str(response.body()).unwrap()
+}
+
+#[tokio::test]
+async fn nobody_is_answered_with_401_and_the_challenge() {
+    let world = World::new().await;
+    let response = answer(&world, subject_extension().optional(), anonymous("GET", "/boardroom?a=b")).await;
+    assert_eq!(response.status(), 401);
+    assert_eq!(response.headers()["www-authenticate"], "Bearer");
+    let expected = serde_json::json!({
+        "type": "about:blank", "title": "Authentication required", "status": 401,
+        "detail": "the request names nobody who is known", "instance": "/boardroom", "code": "unauthenticated",
+    });
+    assert_eq!(body(&response), expected);
+}
+
+#[tokio::test]
+async fn the_challenge_is_a_setting() {
+    let world = World::new().await;
+    let layer = EntitlementLayer::builder(
+        world.entitlements.clone(),
+        subject_extension().optional(),
+        FailMode::Closed,
+    );
+    let layer = layer.challenge(HeaderValue::from_static("Basic realm=\"reports\"")).build().unwrap();
+    let response = layer.layer(Probe::answering(200)).oneshot(anonymous("GET", "/boardroom")).await.unwrap();
+    assert_eq!(response.headers()["www-authenticate"], "Basic realm=\"reports\"");
+}
+
+#[tokio::test]
+async fn a_missing_authentication_layer_is_a_mistake_of_the_server() {
+    let world = World::new().await;
+    let response = answer(&world, subject_extension(), anonymous("GET", "/boardroom")).await;
+    assert_eq!(response.status(), 500);
+    assert_eq!(body(&response)["code"], "internal");
+    assert!(!response.headers().contains_key("www-authenticate"));
+    assert!(!response.body().contains("boardroom\""), "{}", response.body());
+}
+
+#[tokio::test]
+async fn a_route_without_a_rule_needs_no_identity() {
+    let world = World::new().await;
+    assert_eq!(answer(&world, subject_extension(), anonymous("GET", "/free")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn any_extension_can_carry_the_identity() {
+    #[derive(Clone)]
+    struct Account(Option<&'static str>);
+    let world = World::new().await;
+    for (account, status) in [(Account(Some("pro-co")), 200), (Account(None), 401)] {
+        let identify = from_extension(|Account(name): &Account| name.map(|name| Subject::company(company(name))));
+        let mut request = anonymous("GET", "/boardroom");
+        request.extensions_mut().insert(account);
+        assert_eq!(answer(&world, identify, request).await.status(), status);
+    }
+}
+
+#[tokio::test]
+async fn a_closure_can_say_who_asks() {
+    let world = World::new().await;
+    let identify = |_: &Parts| -> Result<Identity, IdentityError> { Ok(Subject::company(company("pro-co")).into()) };
+    assert_eq!(answer(&world, identify, anonymous("GET", "/boardroom")).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_header_is_trusted_only_when_asked_for() {
+    let world = World::new().await;
+    let with_header = || {
+        let mut request = anonymous("GET", "/boardroom");
+        request.headers_mut().insert("x-company", HeaderValue::from_static("pro-co"));
+        request
+    };
+    assert_eq!(answer(&world, subject_extension().optional(), with_header()).await.status(), 401);
+    assert_eq!(answer(&world, header_trusted("x-company"), with_header()).await.status(), 200);
+    let mut twice = with_header();
+    twice.headers_mut().append("x-company", HeaderValue::from_static("starter-co"));
+    assert_eq!(answer(&world, header_trusted("x-company"), twice).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_subject_in_the_extensions_wins_over_every_header() {
+    let world = World::new().await;
+    let mut request = request("GET", "/boardroom", "starter-co");
+    request.headers_mut().insert("x-company", HeaderValue::from_static("pro-co"));
+    assert_eq!(answer(&world, subject_extension(), request).await.status(), 402);
+}

@@ -1,0 +1,258 @@
+//! Where a gate is mounted in an axum application, and what it then gates.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::{any, get, post};
+use entitlements_core::Decision;
+use entitlements_tower::{EntitlementLayer, FailMode, Rule};
+use tower::util::BoxCloneSyncService;
+use tower::{Layer, ServiceExt};
+
+use crate::world::{World, of};
+
+/// Which handlers were reached, and how often without a gate.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reached(Arc<Mutex<BTreeMap<&'static str, (u64, u64)>>>);
+
+impl Reached {
+    fn note(&self, handler: &'static str, request: &Request) {
+        let gated = request.extensions().get::<Decision>().is_some();
+        let mut reached = self.0.lock().unwrap();
+        let (times, ungated) = reached.entry(handler).or_default();
+        *times += 1;
+        *ungated += u64::from(!gated);
+    }
+
+    pub(crate) fn take(&self) -> BTreeMap<&'static str, (u64, u64)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+pub(crate) type App = BoxCloneSyncService<Request, axum::response::Response, std::convert::Infallible>;
+
+/// One application, mounted in every way. The paths of the handlers are the same in all of them.
+pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App)> {
+    let rules = ["/v1/boardroom", "GET /v1/reports/{id}", "POST /v1/reports/{id}", "/v1/files/{*path}"];
+    let rules = rules.map(|pattern| Rule::new(pattern).require("boardroom"));
+    let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+    let handler = |name: &'static str| {
+        let reached = reached.clone();
+        move |request: Request| async move {
+            reached.note(name, &request);
+            name
+        }
+    };
+    let inner = || {
+        Router::new()
+            .route("/boardroom", any(handler("boardroom")))
+            .route("/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
+            .route("/files/{*rest}", get(handler("file")))
+    };
+    let flat = || {
+        Router::new()
+            .route("/v1/boardroom", any(handler("boardroom")))
+            .route("/v1/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
+            .route("/v1/files/{*rest}", get(handler("file")))
+    };
+    let app = |router: Router| App::new(router);
+    let method_layer = |gate: &EntitlementLayer| {
+        Router::new()
+            .route("/v1/boardroom", any(handler("boardroom")).layer(gate.clone()))
+            .route(
+                "/v1/reports/{report}",
+                get(handler("report")).merge(post(handler("new report"))).route_layer(gate.clone()),
+            )
+            .route("/v1/files/{*rest}", get(handler("file")).layer(gate.clone()))
+    };
+    vec![
+        ("around the router", App::new(gate.layer(flat()))),
+        ("around a router that nests", App::new(gate.layer(Router::new().nest("/v1", inner())))),
+        ("Router::layer", app(flat().layer(gate.clone()))),
+        ("Router::route_layer", app(flat().route_layer(gate.clone()))),
+        ("MethodRouter::layer", app(method_layer(&gate))),
+        ("outer layer over nest", app(Router::new().nest("/v1", inner()).layer(gate.clone()))),
+        ("outer route_layer over nest", app(Router::new().nest("/v1", inner()).route_layer(gate.clone()))),
+        ("inner layer under nest", app(Router::new().nest("/v1", inner().layer(gate.clone())))),
+        ("inner route_layer under nest", app(Router::new().nest("/v1", inner().route_layer(gate.clone())))),
+        ("outer layer over nest_service", app(Router::new().nest_service("/v1", inner()).layer(gate.clone()))),
+        (
+            "inner layer under nest_service",
+            app(Router::new().nest_service("/v1", inner().layer(gate.clone()))),
+        ),
+        ("around nest_service", App::new(gate.layer(Router::new().nest_service("/v1", inner())))),
+        ("merged after the layer", app(Router::new().merge(flat().route_layer(gate.clone())))),
+        ("merged under the layer", app(Router::new().merge(flat()).layer(gate))),
+    ]
+}
+
+pub(crate) async fn send(app: &App, method: &str, uri: &str, company: &str) -> u16 {
+    let mut request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+    request.extensions_mut().insert(of(company));
+    app.clone().oneshot(request).await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn every_mount_gates_every_handler() {
+    let world = World::new().await;
+    let reached = Reached::default();
+    let table = [
+        ("GET", "/v1/boardroom", "boardroom"),
+        ("DELETE", "/v1/boardroom", "boardroom"),
+        ("OPTIONS", "/v1/boardroom", "boardroom"),
+        ("PURGE", "/v1/boardroom", "boardroom"),
+        ("GET", "/v1/reports/7", "report"),
+        // A HEAD request runs the handler of GET.
+        ("HEAD", "/v1/reports/7", "report"),
+        ("GET", "/v1/reports/a%2Fb", "report"),
+        ("GET", "/v1/reports/..", "report"),
+        ("POST", "/v1/reports/7", "new report"),
+        ("GET", "/v1/files/a", "file"),
+        ("HEAD", "/v1/files/a/b", "file"),
+        ("GET", "/v1/files/a//b/../c", "file"),
+        ("GET", "/v1/files/%2e%2e/boardroom", "file"),
+    ];
+    for (mount, app) in mounts(&world, &reached) {
+        for (method, uri, handler) in table {
+            assert_eq!(send(&app, method, uri, "starter-co").await, 402, "{mount}: {method} {uri}");
+            assert!(reached.take().is_empty(), "{mount}: {method} {uri} reached a handler");
+            assert_eq!(send(&app, method, uri, "pro-co").await, 200, "{mount}: {method} {uri}");
+            assert_eq!(reached.take(), [(handler, (1, 0))].into(), "{mount}: {method} {uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn other_spellings_reach_no_handler() {
+    let world = World::new().await;
+    let reached = Reached::default();
+    for (mount, app) in mounts(&world, &reached) {
+        for uri in [
+            "//v1/boardroom",
+            "/v1//boardroom",
+            "/v1/./boardroom",
+            "/v1/x/../boardroom",
+            "/v1/%62oardroom",
+            "/v1/boardroom%2F",
+            "/v1%2Fboardroom",
+            "/V1/boardroom",
+            "/v1/BOARDROOM",
+            "/v1/boardroom/",
+            "/v1/boardroom;a=b",
+            "/v1/reports/7/",
+            "/v1/reports//7",
+            "/%761/reports/7",
+        ] {
+            assert_eq!(send(&app, "GET", uri, "starter-co").await, 404, "{mount}: {uri}");
+            assert!(reached.take().is_empty(), "{mount}: {uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_method_without_a_handler_stays_405_with_a_gate_of_its_own_method() {
+    let world = World::new().await;
+    for (mount, app) in mounts(&world, &Reached::default()) {
+        // Only GET and POST have rules here.
+        assert_eq!(send(&app, "DELETE", "/v1/reports/7", "starter-co").await, 405, "{mount}");
+    }
+}
+
+#[tokio::test]
+async fn the_gate_comes_before_405() {
+    let world = World::new().await;
+    let gate = world.builder(FailMode::Closed).rules([Rule::new("/a").require("boardroom")]).build().unwrap();
+    let app = App::new(Router::new().route("/a", get(async || "a")).route_layer(gate));
+    assert_eq!(send(&app, "DELETE", "/a", "starter-co").await, 402);
+    assert_eq!(send(&app, "DELETE", "/a", "pro-co").await, 405);
+    assert_eq!(send(&app, "GET", "/b", "starter-co").await, 404);
+}
+
+#[tokio::test]
+async fn around_nest_service_the_raw_path_decides() {
+    let world = World::new().await;
+    // A handler for everything, as a proxy has one: it may read paths in any way.
+    let proxy = || Router::new().fallback(async |request: Request| request.uri().path().to_owned());
+    let narrow = world.builder(FailMode::Closed).rules([Rule::new("/v1/boardroom").require("boardroom")]);
+    let narrow = App::new(Router::new().nest_service("/v1", proxy()).layer(narrow.build().unwrap()));
+    assert_eq!(send(&narrow, "GET", "/v1/boardroom", "starter-co").await, 402);
+    assert_eq!(send(&narrow, "GET", "/v1//boardroom", "starter-co").await, 200);
+    // So what a catch-all serves needs rules for all of it: the prefix, the prefix with a slash, and the rest.
+    let rules = ["/v1", "/v1/", "/v1/{*rest}"].map(|pattern| Rule::new(pattern).require("boardroom"));
+    let wide = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+    let wide = App::new(Router::new().nest_service("/v1", proxy()).layer(wide));
+    for uri in ["/v1", "/v1/", "/v1/boardroom", "/v1//boardroom", "/v1/./boardroom", "/v1/%62oardroom"] {
+        assert_eq!(send(&wide, "GET", uri, "starter-co").await, 402, "{uri}");
+        assert_eq!(send(&wide, "GET", uri, "pro-co").await, 200, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_pattern_that_ends_in_a_catch_all_is_refined_by_the_raw_path() {
+    let world = World::new().await;
+    // So are the routes of a gRPC server.
+    let rules = [
+        Rule::new("/acme.Reports/{*rest}").require("boardroom"),
+        Rule::new("POST /acme.Reports/Export").require("unsold"),
+    ];
+    let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+    let app = Router::new().route("/acme.Reports/{*rest}", any(async || "called")).route_layer(gate);
+    let app = App::new(app);
+    assert_eq!(send(&app, "POST", "/acme.Reports/Export", "pro-co").await, 403);
+    assert_eq!(send(&app, "POST", "/acme.Reports/List", "pro-co").await, 200);
+    assert_eq!(send(&app, "POST", "/acme.Reports/List", "starter-co").await, 402);
+}
+
+#[tokio::test]
+async fn a_broad_rule_covers_narrow_routes_and_the_other_way_round() {
+    let world = World::new().await;
+    let routes = || {
+        Router::new().route("/v1/boardroom", get(async || "b")).route("/v1/reports/{id}", get(async || "r"))
+    };
+    let broad = world.builder(FailMode::Closed).rules([Rule::new("/v1/{*rest}").require("boardroom")]);
+    let app = App::new(routes().route_layer(broad.build().unwrap()));
+    assert_eq!(send(&app, "GET", "/v1/boardroom", "starter-co").await, 402);
+    assert_eq!(send(&app, "GET", "/v1/reports/7", "starter-co").await, 402);
+    let narrow = world.builder(FailMode::Closed).rules([Rule::new("/v1/reports/7").require("boardroom")]);
+    let app = App::new(routes().route_layer(narrow.build().unwrap()));
+    assert_eq!(send(&app, "GET", "/v1/reports/7", "starter-co").await, 402);
+    assert_eq!(send(&app, "GET", "/v1/reports/8", "starter-co").await, 200);
+}
+
+#[tokio::test]
+async fn routes_without_a_rule_are_listed() {
+    let world = World::new().await;
+    let layer = world.layer();
+    let app = Router::new()
+        .route("/boardroom", get(async || "b"))
+        .route("/free/{id}", get(async || "f"))
+        .route_layer(layer.clone());
+    let app = App::new(app);
+    for uri in ["/boardroom", "/free/1", "/free/2", "/nowhere"] {
+        send(&app, "GET", uri, "pro-co").await;
+    }
+    assert_eq!(layer.coverage().unruled, ["/free/{id}"]);
+}
+
+#[tokio::test]
+async fn a_layer_for_one_route_shares_everything_but_the_rules() {
+    let world = World::new().await;
+    let layer = world.layer();
+    let export = layer.require_feature("export", entitlements_core::Action::Export).unwrap();
+    let app = Router::new()
+        .route("/csv", get(async || "csv").route_layer(export))
+        .route("/boardroom", get(async || "b"))
+        .layer(layer);
+    let app = App::new(app);
+    for (uri, company, status) in [
+        ("/csv", "starter-co", 402),
+        ("/csv", "pro-co", 200),
+        ("/boardroom", "starter-co", 402),
+        ("/boardroom", "pro-co", 200),
+    ] {
+        assert_eq!(send(&app, "GET", uri, company).await, status, "{uri} {company}");
+    }
+}

@@ -1,0 +1,132 @@
+//! A store that can be taken away.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entitlements_core::MemoryStore;
+use entitlements_core::facts::{AddOnQuantity, Facts, Override, Revision};
+use entitlements_core::grant::Grant;
+use entitlements_core::id::{CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId};
+use entitlements_core::policy::Policy;
+use entitlements_core::store::{
+    GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError, StoreErrorKind,
+    SubscriptionStore, UsageStore,
+};
+use entitlements_core::subscription::Subscription;
+use entitlements_core::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+
+/// How the store fails.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Weather {
+    /// Not at all.
+    #[default]
+    Fair,
+    /// Nothing is done.
+    Down(StoreErrorKind),
+    /// Debits are made, and the answer is lost.
+    DebitsLost,
+    /// Debits never come back, made or not.
+    DebitsHang { made: bool },
+}
+
+/// A store in memory that can be taken away.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FlakyStore {
+    pub(crate) memory: Arc<MemoryStore>,
+    weather: Arc<Mutex<Weather>>,
+}
+
+impl FlakyStore {
+    pub(crate) fn set(&self, weather: Weather) {
+        *self.weather.lock().unwrap() = weather;
+    }
+
+    fn weather(&self) -> Weather {
+        *self.weather.lock().unwrap()
+    }
+
+    fn up(&self) -> Result<&MemoryStore, StoreError> {
+        match self.weather() {
+            Weather::Down(kind) => Err(StoreError::new(kind, "reach the store")),
+            _ => Ok(&self.memory),
+        }
+    }
+}
+
+macro_rules! forward {
+    ($trait:ident { $(fn $method:ident(&self $(, $argument:ident: $kind:ty)*) -> $output:ty;)+ }) => {
+        #[async_trait]
+        impl $trait for FlakyStore {
+            $(async fn $method(&self $(, $argument: $kind)*) -> Result<$output, StoreError> {
+                self.up()?.$method($($argument),*).await
+            })+
+        }
+    };
+}
+
+forward!(SnapshotStore {
+    fn load(&self, company: &CompanyId, now: DateTime<Utc>) -> Facts;
+    fn policies(&self) -> Policies;
+});
+
+forward!(SubscriptionStore {
+    fn put_subscription(&self, subscription: &Subscription, at: DateTime<Utc>) -> Revision;
+    fn subscription(&self, id: &SubscriptionId) -> Option<Subscription>;
+    fn subscription_history(&self, id: &SubscriptionId) -> Vec<(DateTime<Utc>, Subscription)>;
+    fn put_addon(&self, company: &CompanyId, addon: &AddOnQuantity) -> Revision;
+    fn put_override(&self, company: &CompanyId, value: &Override) -> Revision;
+    fn remove_override(&self, company: &CompanyId, feature: &FeatureKey) -> Option<Revision>;
+});
+
+forward!(GrantStore {
+    fn insert_grant(&self, grant: &Grant) -> Inserted;
+    fn find_grant(&self, id: &GrantId) -> Option<Grant>;
+    fn void_grant(&self, id: &GrantId, at: DateTime<Utc>) -> Option<Revision>;
+    fn list_grants(&self, company: &CompanyId, page: &PageRequest) -> Page<Grant>;
+});
+
+forward!(PolicyStore {
+    fn insert_policy(&self, policy: &Policy) -> Inserted;
+    fn replace_policy(&self, policy: &Policy) -> Option<Revision>;
+    fn remove_policy(&self, id: &PolicyId) -> Option<Revision>;
+    fn find_policy(&self, id: &PolicyId) -> Option<Policy>;
+    fn list_policies(&self, page: &PageRequest) -> Page<Policy>;
+});
+
+#[async_trait]
+impl UsageStore for FlakyStore {
+    async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+        let weather = self.weather();
+        if weather == (Weather::DebitsHang { made: false }) {
+            return std::future::pending().await;
+        }
+        let outcome = self.up()?.debit(debit).await?;
+        match weather {
+            Weather::DebitsLost => Err(StoreError::new(StoreErrorKind::Unavailable, "hear of a debit")),
+            Weather::DebitsHang { .. } => std::future::pending().await,
+            _ => Ok(outcome),
+        }
+    }
+
+    async fn refund(
+        &self,
+        company: &CompanyId,
+        receipt: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Receipt>, StoreError> {
+        self.up()?.refund(company, receipt, at).await
+    }
+
+    async fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Result<Option<Receipt>, StoreError> {
+        self.up()?.receipt(company, key).await
+    }
+
+    async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
+        self.up()?.pending_alerts(limit).await
+    }
+
+    async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
+        self.up()?.acknowledge_alert(alert).await
+    }
+}

@@ -1,0 +1,35 @@
+//! The API under `/api/entitlements`: a room for each resource.
+
+mod addons;
+mod check;
+mod grants;
+mod overrides;
+mod policies;
+mod usage;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post, put};
+
+use crate::app::App;
+use crate::auth::authenticate;
+use crate::problem::Rejection;
+
+/// The routes of the API, behind authentication.
+pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
+    let routes = Router::new()
+        .route("/check", post(check::check))
+        .route("/grants", post(grants::create).get(grants::list))
+        .route("/grants/{id}", axum::routing::delete(grants::void))
+        .route("/policies", post(policies::create).get(policies::list))
+        .route("/policies/{id}", get(policies::find).put(policies::replace).delete(policies::remove))
+        .route("/usage", post(usage::record))
+        .route("/usage/{company}", get(usage::list))
+        .route("/addons", put(addons::put))
+        .route("/overrides", put(overrides::put).delete(overrides::remove))
+        .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
+    Router::new().nest("/api/entitlements", routes)
+}

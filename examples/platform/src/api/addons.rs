@@ -1,0 +1,31 @@
+//! `/addons`: how many of an add-on a company has. For administrators only.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use entitlements_core::facts::AddOnQuantity;
+use entitlements_core::id::{AddOnKey, CompanyId};
+
+use crate::app::App;
+use crate::body::JsonObject;
+use crate::caller::Admin;
+use crate::problem::Rejection;
+use crate::read;
+
+/// Sets the quantity: 204. None, 0, takes the add-on away.
+pub(crate) async fn put(
+    State(app): State<Arc<App>>,
+    _: Admin,
+    body: JsonObject,
+) -> Result<StatusCode, Rejection> {
+    let mut fields = body.fields(&["companyId", "addon", "quantity"])?;
+    let company: CompanyId = fields.required("companyId", read::parsed)?;
+    let addon: AddOnKey = fields.required("addon", read::parsed)?;
+    let quantity = fields.required("quantity", read::quantity)?;
+    if app.entitlements.catalog().addon(addon.as_str()).is_none() {
+        return Err(Rejection::invalid("addon", format_args!("unknown add-on `{addon}`")));
+    }
+    app.store.put_addon(&company, &AddOnQuantity { addon, quantity }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}

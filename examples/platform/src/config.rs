@@ -1,0 +1,288 @@
+//! Configuration: what the environment says, checked as a whole before anything is opened.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+
+use entitlements_tower::FailMode;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::environment::Environment;
+use crate::start_error::StartError;
+
+const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
+const DEFAULT_DATABASE: &str = ".data/platform.db";
+
+/// The shortest secret that HS256 should have, in bytes.
+const GOOD_SECRET: usize = 32;
+
+/// How the platform is to run.
+///
+/// | variable | means |
+/// |---|---|
+/// | `BIND_ADDR` | where to listen; `127.0.0.1:8080` |
+/// | `DATABASE_URL` | `sqlite:///absolute/path` or `sqlite://relative/path`; `.data/platform.db` |
+/// | `JWT_SECRET` | the HS256 secret of the tokens; without it the platform runs in development mode |
+/// | `PLATFORM_DEV` | `1`: development mode; `0`: never |
+/// | `CATALOG_PATH` | a catalog file instead of the built-in one |
+/// | `ENTITLEMENT_FAIL_MODE` | `closed` (default), `last-known` or `open` |
+/// | `APP_URL` | where customers find the application |
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) addresses: Vec<SocketAddr>,
+    pub(crate) database: PathBuf,
+    pub(crate) secret: Option<SecretString>,
+    pub(crate) development: bool,
+    pub(crate) catalog: Option<PathBuf>,
+    pub(crate) fail_mode: FailMode,
+    /// For `${NAME}` in the catalog.
+    pub(crate) environment: Environment,
+    /// What is accepted and probably not meant, to be logged.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    ///
+    /// A line for every bad value, each beginning with the variable's name.
+    ///
+    /// ```
+    /// use platform::{Config, Environment};
+    ///
+    /// let environment = Environment::from_iter([("ENTITLEMENT_FAIL_MODE", "shut")]);
+    /// let error = Config::read(environment).unwrap_err();
+    /// assert_eq!(
+    ///     error.to_string(),
+    ///     "ENTITLEMENT_FAIL_MODE: unknown fail mode `shut`, expected one of closed, last-known, open"
+    /// );
+    /// ```
+    pub fn read(environment: Environment) -> Result<Self, StartError> {
+        let mut lines = Vec::new();
+        let addresses = kept(&mut lines, "BIND_ADDR", addresses(&environment));
+        let database = kept(&mut lines, "DATABASE_URL", database(&environment));
+        let secret = kept(&mut lines, "JWT_SECRET", secret(&environment));
+        let dev = kept(&mut lines, "PLATFORM_DEV", development(&environment));
+        let fail_mode = kept(&mut lines, "ENTITLEMENT_FAIL_MODE", fail_mode(&environment));
+        let catalog = kept(&mut lines, "CATALOG_PATH", catalog(&environment));
+        kept(&mut lines, "APP_URL", web_address(&environment, "APP_URL"));
+        kept(&mut lines, "STRIPE_API_BASE", web_address(&environment, "STRIPE_API_BASE"));
+        let redis = kept(&mut lines, "REDIS_URL", redis(&environment));
+
+        let has_secret = !matches!(secret, Some(None));
+        let development = match dev {
+            Some(Some(wanted)) => wanted,
+            _ => !has_secret,
+        };
+        if !development && !has_secret {
+            lines.push("JWT_SECRET: must be set when PLATFORM_DEV is 0".into());
+        }
+        if let Some(open) = addresses.iter().flatten().find(|address| development && !address.ip().is_loopback()) {
+            lines.push(format!(
+                "BIND_ADDR: {open} is not a loopback address, and development mode listens on nothing else; \
+                 set JWT_SECRET and leave PLATFORM_DEV out"
+            ));
+        }
+        let (Some(addresses), Some(database), Some(secret), Some(fail_mode), Some(catalog), true) =
+            (addresses, database, secret, fail_mode, catalog, lines.is_empty())
+        else {
+            return Err(StartError::all(lines));
+        };
+        let warnings = warnings(&environment, secret.as_ref(), redis == Some(true));
+        Ok(Self { addresses, database, secret, development, catalog, fail_mode, environment, warnings })
+    }
+}
+
+/// The value, or a line that says what is wrong with the variable.
+fn kept<T>(lines: &mut Vec<String>, name: &str, value: Result<T, String>) -> Option<T> {
+    value.map_err(|problem| lines.push(format!("{name}: {problem}"))).ok()
+}
+
+fn addresses(environment: &Environment) -> Result<Vec<SocketAddr>, String> {
+    let text = environment.get("BIND_ADDR").unwrap_or(DEFAULT_ADDRESS);
+    match text.to_socket_addrs().map(Vec::from_iter) {
+        Ok(addresses) if !addresses.is_empty() => Ok(addresses),
+        _ => Err(format!("`{text}` is not an address with a port, such as {DEFAULT_ADDRESS}")),
+    }
+}
+
+/// The path of the database file. The URL is never repeated in a message: it may hold a password.
+fn database(environment: &Environment) -> Result<PathBuf, String> {
+    let Some(url) = environment.get("DATABASE_URL") else { return Ok(DEFAULT_DATABASE.into()) };
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        return Err("PostgreSQL is not supported by this build".into());
+    }
+    let expected = "expected sqlite:///absolute/path or sqlite://relative/path";
+    let path = url.strip_prefix("sqlite:").ok_or(expected)?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if path.is_empty() || path.ends_with('/') {
+        return Err(format!("names no file; {expected}"));
+    }
+    if path.contains([':', '?', '#']) || path.chars().any(char::is_control) {
+        return Err(format!("a path without `:`, `?` and `#` is needed; {expected}"));
+    }
+    Ok(path.into())
+}
+
+fn secret(environment: &Environment) -> Result<Option<SecretString>, String> {
+    match environment.get("JWT_SECRET") {
+        None => Ok(None),
+        Some("") => Err("must not be empty; leave it out for development mode".into()),
+        Some(secret) => Ok(Some(SecretString::from(secret))),
+    }
+}
+
+fn development(environment: &Environment) -> Result<Option<bool>, String> {
+    match environment.get("PLATFORM_DEV") {
+        None | Some("") => Ok(None),
+        Some("1") => Ok(Some(true)),
+        Some("0") => Ok(Some(false)),
+        Some(other) => Err(format!("`{other}` is neither 1 nor 0")),
+    }
+}
+
+fn fail_mode(environment: &Environment) -> Result<FailMode, String> {
+    environment
+        .get("ENTITLEMENT_FAIL_MODE")
+        .map_or(Ok(FailMode::Closed), |word| word.parse::<FailMode>().map_err(|error| error.to_string()))
+}
+
+fn catalog(environment: &Environment) -> Result<Option<PathBuf>, String> {
+    match environment.get("CATALOG_PATH") {
+        None => Ok(None),
+        Some("") => Err("must not be empty; leave it out for the built-in catalog".into()),
+        Some(path) => Ok(Some(path.into())),
+    }
+}
+
+fn web_address(environment: &Environment, name: &str) -> Result<(), String> {
+    let Some(text) = environment.get(name).filter(|text| !text.is_empty()) else { return Ok(()) };
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    match host {
+        Some(host) if !host.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) => Ok(()),
+        _ => Err("must be an address that begins with http:// or https://".into()),
+    }
+}
+
+/// Whether the variable is set.
+fn redis(environment: &Environment) -> Result<bool, String> {
+    match environment.get("REDIS_URL").filter(|url| !url.is_empty()) {
+        None => Ok(false),
+        Some(url) if url.starts_with("redis://") || url.starts_with("rediss://") => Ok(true),
+        Some(_) => Err("must be an address that begins with redis:// or rediss://".into()),
+    }
+}
+
+fn warnings(environment: &Environment, secret: Option<&SecretString>, redis: bool) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if let Some(secret) = secret
+        && secret.expose_secret().len() < GOOD_SECRET
+    {
+        warnings.push(format!("JWT_SECRET is shorter than {GOOD_SECRET} bytes: it can be guessed"));
+    }
+    if redis {
+        warnings.push("REDIS_URL is not used by this build".into());
+    }
+    for name in ["STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET"] {
+        if environment.get(name).is_some_and(|value| !value.is_empty()) {
+            warnings.push(format!("{name} is not used by this build"));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
+        Config::read(variables.iter().copied().collect()).map_err(|error| error.to_string())
+    }
+
+    const SECRET: (&str, &str) = ("JWT_SECRET", "0123456789abcdef0123456789abcdef");
+
+    #[test]
+    fn without_variables_it_runs_in_development_mode_on_loopback() {
+        let config = read(&[]).unwrap();
+        assert!(config.development && config.secret.is_none());
+        assert_eq!(config.addresses, ["127.0.0.1:8080".parse().unwrap()]);
+        assert_eq!(config.database, PathBuf::from(".data/platform.db"));
+        assert_eq!(config.fail_mode, FailMode::Closed);
+    }
+
+    #[test]
+    fn a_secret_ends_development_mode_unless_it_is_asked_for() {
+        assert!(!read(&[SECRET]).unwrap().development);
+        assert!(read(&[SECRET, ("PLATFORM_DEV", "1")]).unwrap().development);
+    }
+
+    #[test]
+    fn development_mode_listens_on_loopback_only() {
+        let line = read(&[("BIND_ADDR", "0.0.0.0:8080")]).unwrap_err();
+        assert!(line.starts_with("BIND_ADDR: 0.0.0.0:8080 is not a loopback address"), "{line}");
+        assert!(read(&[("BIND_ADDR", "[::1]:8080")]).is_ok());
+        assert!(read(&[SECRET, ("BIND_ADDR", "0.0.0.0:8080")]).is_ok());
+        assert!(read(&[SECRET, ("BIND_ADDR", "0.0.0.0:8080"), ("PLATFORM_DEV", "1")]).is_err());
+    }
+
+    #[test]
+    fn every_bad_value_has_its_line() {
+        let lines = read(&[
+            ("BIND_ADDR", "8080"),
+            ("DATABASE_URL", "mysql://root:hunter2@db/x"),
+            ("JWT_SECRET", ""),
+            ("PLATFORM_DEV", "yes"),
+            ("CATALOG_PATH", ""),
+            ("ENTITLEMENT_FAIL_MODE", "Open"),
+            ("APP_URL", "example.com"),
+            ("REDIS_URL", "localhost"),
+        ])
+        .unwrap_err();
+        let names: Vec<_> = lines.lines().map(|line| line.split(':').next().unwrap()).collect();
+        assert_eq!(
+            names,
+            [
+                "BIND_ADDR",
+                "DATABASE_URL",
+                "JWT_SECRET",
+                "PLATFORM_DEV",
+                "ENTITLEMENT_FAIL_MODE",
+                "CATALOG_PATH",
+                "APP_URL",
+                "REDIS_URL"
+            ]
+        );
+        assert!(!lines.contains("hunter2"), "{lines}");
+    }
+
+    #[test]
+    fn a_database_is_a_sqlite_file() {
+        let path = |url| read(&[("DATABASE_URL", url)]).map(|config| config.database);
+        assert_eq!(path("sqlite:///abs/p.db").unwrap(), PathBuf::from("/abs/p.db"));
+        assert_eq!(path("sqlite://rel/p.db").unwrap(), PathBuf::from("rel/p.db"));
+        assert_eq!(path("sqlite:p.db").unwrap(), PathBuf::from("p.db"));
+        assert_eq!(
+            path("postgres://u:p@h/d").unwrap_err(),
+            "DATABASE_URL: PostgreSQL is not supported by this build"
+        );
+        for url in ["sqlite:", "sqlite://", "sqlite:///", "sqlite::memory:", "sqlite://a?mode=ro", "p.db", ""] {
+            assert!(path(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn without_development_mode_a_secret_is_needed() {
+        assert_eq!(
+            read(&[("PLATFORM_DEV", "0")]).unwrap_err(),
+            "JWT_SECRET: must be set when PLATFORM_DEV is 0"
+        );
+    }
+
+    #[test]
+    fn what_this_build_does_not_use_is_said() {
+        let config = read(&[("JWT_SECRET", "short"), ("REDIS_URL", "redis://r")]).unwrap();
+        assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
+        assert!(!format!("{config:?}").contains("short\""), "{config:?}");
+    }
+}
