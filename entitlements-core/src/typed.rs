@@ -169,13 +169,17 @@ impl Catalog {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Catalog;
+    use declared::ALL;
 
-    features! {
-        Export: Flag = "export";
-        Reports: Meter = "reports";
-        Seats: Gauge = "seats";
-        UploadMb: Value = "upload_mb";
+    #[expect(unreachable_pub, reason = "declared features are public, and a test module is not")]
+    mod declared {
+        crate::features! {
+            Export: Flag = "export";
+            Reports: Meter = "reports";
+            Seats: Gauge = "seats";
+            UploadMb: Value = "upload_mb";
+        }
     }
 
     #[test]

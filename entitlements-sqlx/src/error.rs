@@ -72,18 +72,18 @@ mod tests {
     #[test]
     fn a_result_code_decides_the_kind() {
         for (code, expected) in [
-            (5, StoreErrorKind::Contention),
-            (5 | (2 << 8), StoreErrorKind::Contention),
-            (6 | (1 << 8), StoreErrorKind::Contention),
-            (14 | (2 << 8), StoreErrorKind::Unavailable),
-            (10 | (3 << 8), StoreErrorKind::Unavailable),
-            (8 | (4 << 8), StoreErrorKind::ReadOnly),
-            (13, StoreErrorKind::ReadOnly),
-            (11 | (1 << 8), StoreErrorKind::Corrupt),
-            (26, StoreErrorKind::Corrupt),
-            (1, StoreErrorKind::Schema),
-            (19 | (8 << 8), StoreErrorKind::Internal),
-            (21, StoreErrorKind::Internal),
+            (5, StoreErrorKind::Contention),    // SQLITE_BUSY
+            (517, StoreErrorKind::Contention),  // SQLITE_BUSY_SNAPSHOT
+            (262, StoreErrorKind::Contention),  // SQLITE_LOCKED_SHAREDCACHE
+            (526, StoreErrorKind::Unavailable), // SQLITE_CANTOPEN_ISDIR
+            (778, StoreErrorKind::Unavailable), // SQLITE_IOERR_WRITE
+            (1032, StoreErrorKind::ReadOnly),   // SQLITE_READONLY_DBMOVED
+            (13, StoreErrorKind::ReadOnly),     // SQLITE_FULL
+            (267, StoreErrorKind::Corrupt),     // SQLITE_CORRUPT_VTAB
+            (26, StoreErrorKind::Corrupt),      // SQLITE_NOTADB
+            (1, StoreErrorKind::Schema),        // SQLITE_ERROR
+            (2067, StoreErrorKind::Internal),   // SQLITE_CONSTRAINT_UNIQUE
+            (21, StoreErrorKind::Internal),     // SQLITE_MISUSE
         ] {
             assert_eq!(sqlite_kind(code), expected, "code {code}");
         }

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::facts::Revision;
 use entitlements_core::grant::Grant;
-use entitlements_core::id::{CompanyId, GrantId};
+use entitlements_core::id::{CompanyId, GrantId, UserId};
 use entitlements_core::store::{
     GrantStore, Inserted, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind,
 };
+use entitlements_core::{Action, Amount};
 
 use crate::rows::{GrantRow, one};
 use crate::sql;
@@ -21,15 +22,15 @@ const LIST: &str = "list grants";
 #[async_trait]
 impl GrantStore for SqliteStore {
     async fn insert_grant(&self, grant: &Grant) -> Result<Inserted, StoreError> {
-        let actions: Vec<_> = grant.actions.iter().map(|action| action.as_str()).collect();
+        let actions: Vec<_> = grant.actions.iter().map(Action::as_str).collect();
         let query = sqlx::query_as(sql::INSERT_GRANT)
             .bind(grant.id.as_str())
             .bind(grant.company.as_str())
-            .bind(grant.user.as_ref().map(|user| user.as_str()))
+            .bind(grant.user.as_ref().map(UserId::as_str))
             .bind(grant.feature.as_str())
             .bind(serde_json::json!(actions).to_string())
             .bind(grant.resource.as_ref().map(ToString::to_string))
-            .bind(grant.amount.map(|amount| amount.as_i64()))
+            .bind(grant.amount.map(Amount::as_i64))
             .bind(grant.kind.as_str())
             .bind(grant.starts_at.timestamp_micros())
             .bind(grant.ends_at.map(|end| end.timestamp_micros()))

@@ -56,12 +56,11 @@ impl SqliteStore {
         let mut connection = writer.acquire().await.map_err(failed(CONNECT))?;
         migrate(&mut connection).await?;
         drop(connection);
-        let readers = match file {
-            None => writer.clone(),
-            Some(_) => {
-                let options = options.create_if_missing(false).pragma("query_only", "on");
-                pool(config).max_connections(config.readers).connect_lazy_with(options)
-            }
+        let readers = if file.is_none() {
+            writer.clone()
+        } else {
+            let options = options.create_if_missing(false).pragma("query_only", "on");
+            pool(config).max_connections(config.readers).connect_lazy_with(options)
         };
         Ok(Self { writer, readers })
     }

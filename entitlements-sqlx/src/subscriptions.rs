@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use entitlements_core::Amount;
 use entitlements_core::facts::{AddOnQuantity, Override, Revision};
 use entitlements_core::id::{CompanyId, FeatureKey, SubscriptionId};
 use entitlements_core::store::{StoreError, StoreErrorKind, SubscriptionStore};
@@ -32,7 +33,7 @@ impl SubscriptionStore for SqliteStore {
             .bind(subscription.company.as_str())
             .bind(subscription.plan.as_str())
             .bind(subscription.status.as_str())
-            .bind(subscription.seats.map(|seats| seats.as_i64()))
+            .bind(subscription.seats.map(Amount::as_i64))
             .bind(subscription.started_at.timestamp_micros())
             .bind(subscription.anchor.timestamp_micros())
             .bind(subscription.current_period_start.timestamp_micros())

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
-use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId};
+use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, UsageAlert};
 
@@ -28,11 +28,11 @@ impl UsageStore for SqliteStore {
             .bind(debit.company.as_str())
             .bind(debit.key.as_str())
             .bind(debit.receipt.as_str())
-            .bind(debit.user.as_ref().map(|user| user.as_str()))
+            .bind(debit.user.as_ref().map(UserId::as_str))
             .bind(debit.meter.as_str())
             .bind(debit.amount.as_i64())
             .bind(debit.at.timestamp_micros())
-            .bind(debit.limit.map(|limit| limit.as_i64()))
+            .bind(debit.limit.map(Amount::as_i64))
             .bind(debit.resets_at.map(|at| at.timestamp_micros()))
             .bind(counters_json(debit));
         match self.write::<(i64, String)>(DEBIT, query).await? {

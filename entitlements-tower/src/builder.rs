@@ -84,10 +84,7 @@ impl<D> EntitlementLayerBuilder<D> {
     }
 
     /// Takes the circumstances of a request from here, instead of a [`Context`] among its extensions.
-    pub fn context(
-        mut self,
-        context: impl Fn(&Parts) -> Option<Context> + Send + Sync + 'static,
-    ) -> Self {
+    pub fn context(mut self, context: impl Fn(&Parts) -> Option<Context> + Send + Sync + 'static) -> Self {
         self.context = Some(Arc::new(context));
         self
     }

@@ -27,7 +27,7 @@ impl FailMode {
     /// [`LastKnown`](Self::LastKnown) for 15 minutes.
     #[must_use]
     pub const fn last_known() -> Self {
-        Self::LastKnown { max_age: Duration::from_secs(15 * 60) }
+        Self::LastKnown { max_age: Duration::from_mins(15) }
     }
 
     /// Whether decisions must be remembered.

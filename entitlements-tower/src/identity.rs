@@ -196,7 +196,8 @@ impl Identify for TrustedHeader {
         let Some(company) = only_value(&parts.headers, &self.company)? else {
             return Ok(Identity::Anonymous);
         };
-        let company = CompanyId::new(company).map_err(|_| IdentityError::Malformed("the company is no id"))?;
+        let company =
+            CompanyId::new(company).map_err(|_| IdentityError::Malformed("the company is no id"))?;
         let user = match &self.user {
             Some(header) => only_value(&parts.headers, header)?,
             None => None,

@@ -44,9 +44,7 @@ impl Job {
 
     pub(crate) async fn run(&self, entitlements: &Entitlements) -> Ran {
         let ran = match self {
-            Self::Refund(receipt) => {
-                entitlements.refund(&receipt.company, &receipt.id).await.map(|_| DONE)
-            }
+            Self::Refund(receipt) => entitlements.refund(&receipt.company, &receipt.id).await.map(|_| DONE),
             Self::Undo(bill) => undo(entitlements, bill).await,
             Self::Take(bill) => collect(entitlements, bill, bill.meter, bill.amount, bill.key.clone()).await,
             Self::Settle { bill, receipt, reported } => {
@@ -57,7 +55,11 @@ impl Job {
             if error.kind() == ErrorKind::Unavailable {
                 return Ran::Later;
             }
-            tracing::error!(error = &error as &dyn std::error::Error, job = self.name(), "a charge cannot be settled");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                job = self.name(),
+                "a charge cannot be settled"
+            );
             Ran::Failed
         })
     }
@@ -144,10 +146,8 @@ async fn collect(
     as_key: IdempotencyKey,
 ) -> Result<Ran, Error> {
     let rest_key = key(&format!("{as_key}:rest"));
-    let refused = match entitlements.consume(&bill.take(meter, units, as_key)).await? {
-        Consumption::Refused(decision) => decision,
-        _ => return Ok(DONE),
-    };
+    let taken = entitlements.consume(&bill.take(meter, units, as_key)).await?;
+    let Consumption::Refused(refused) = taken else { return Ok(DONE) };
     let left = refused.quota.and_then(|quota| quota.remaining).filter(|left| !left.is_zero());
     let mut uncollected = units;
     if let (Reason::QuotaExceeded, Some(left), Some(rest_key)) = (refused.reason, left, rest_key)

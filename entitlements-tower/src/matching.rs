@@ -46,6 +46,30 @@ impl<'a> RequestPath<'a> {
     }
 }
 
+impl RequestPath<'_> {
+    /// Where no router has said which handler it chose: the raw path without repeated and trailing slashes, if that is
+    /// another text.
+    ///
+    /// Such spellings are other paths, and still reach a handler: axum's `nest_service("/v1", …)` takes `/v1//boardroom`
+    /// for its `/boardroom`, and `/v1/` for its root.
+    pub(crate) fn tidied(&self) -> Option<String> {
+        if !self.is_undecided() || !(self.raw.contains("//") || self.raw.ends_with('/')) {
+            return None;
+        }
+        let mut tidied = String::with_capacity(self.raw.len());
+        for segment in self.raw.split('/').filter(|segment| !segment.is_empty()) {
+            tidied.push('/');
+            tidied.push_str(segment);
+        }
+        Some(if tidied.is_empty() { "/".into() } else { tidied })
+    }
+
+    /// Whether no router has said which handler it chose, or it has chosen a catch-all.
+    pub(crate) fn is_undecided(&self) -> bool {
+        self.matched.is_none_or(ends_in_catch_all)
+    }
+}
+
 /// The rule that a request matched, with the values of its path's parameters.
 #[derive(Debug)]
 pub struct RouteParams<'a> {
@@ -80,6 +104,16 @@ mod tests {
         assert_eq!(texts(Some("/reports/{id}"), "/reports/7"), ["/reports/{id}", "/reports/7"]);
         assert_eq!(texts(None, "/reports/7"), ["/reports/7"]);
         assert_eq!(texts(Some("/reports"), "/reports"), ["/reports"]);
+    }
+
+    #[test]
+    fn slashes_are_tidied_only_where_no_router_has_decided() {
+        let tidied = |matched, raw| RequestPath { matched, raw }.tidied();
+        assert_eq!(tidied(None, "/v1//boardroom/").as_deref(), Some("/v1/boardroom"));
+        assert_eq!(tidied(None, "//").as_deref(), Some("/"));
+        assert_eq!(tidied(None, "/v1/boardroom"), None);
+        assert_eq!(tidied(Some("/v1/{*rest}"), "/v1//a").as_deref(), Some("/v1/a"));
+        assert_eq!(tidied(Some("/v1/{id}"), "/v1/a%2F%2Fb/"), None);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::key::{CallersKey, fresh};
 use crate::rules::CompiledRule;
 use crate::settle::Settlements;
 use crate::ticket::Ticket;
-use crate::undecided::Undecided;
+use crate::undecided;
 
 /// How often a caller's key may be charged again after the charge before was given back.
 const MAX_ATTEMPTS: usize = 16;
@@ -64,6 +64,7 @@ pub(crate) struct Asked {
 
 impl Asked {
     async fn decide(mut self) -> Result<Ticket, Denial> {
+        #[cfg(feature = "rt")]
         self.shared().settlements.remember_runtime();
         let rule = Arc::clone(&self.rule);
         let mut decision = match &rule.require {
@@ -140,7 +141,7 @@ impl Asked {
                 self.remember(&request, &decision);
                 decision
             }
-            Err(error) => Undecided::of(&error)?.check(self, &request)?,
+            Err(error) => undecided::check(self, &request, &error)?,
         };
         self.judged(decision)
     }
@@ -148,12 +149,8 @@ impl Asked {
     async fn charge(&self, consume: &Consume) -> Result<(Charge, Option<Decision>), Denial> {
         let shared = self.shared();
         let request = self.request(consume.feature, Action::Create, consume.amount);
-        let charge = |bill, hold| Charge {
-            bill,
-            when: consume.charge,
-            hold,
-            settlements: shared.settlements.clone(),
-        };
+        let charge =
+            |bill, hold| Charge { bill, when: consume.charge, hold, settlements: shared.settlements.clone() };
         for attempt in 0..MAX_ATTEMPTS {
             let bill = self.bill(consume, attempt)?;
             let mut flight = Flight { bill: &bill, settlements: &shared.settlements, landed: false };
@@ -182,12 +179,14 @@ impl Asked {
                     });
                 }
                 Err(error) => {
-                    let passes = Undecided::of(&error).and_then(|undecided| undecided.charge(self, &request));
-                    let passes = passes.and_then(|decision| self.judged(decision));
+                    let passes =
+                        undecided::charge(self, &request, &error).and_then(|decision| self.judged(decision));
                     return match passes {
                         Ok(decision) => Ok((charge(bill, Hold::Owed), Some(decision))),
                         Err(denial) => {
-                            Job::undo(bill).into_iter().for_each(|job| shared.settlements.push(job));
+                            if let Some(job) = Job::undo(bill) {
+                                shared.settlements.push(job);
+                            }
                             Err(denial)
                         }
                     };

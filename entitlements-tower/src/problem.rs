@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::SecondsFormat;
-use entitlements_core::{Decision, Error, ErrorKind, Reason};
+use entitlements_core::{Amount, Decision, Error, ErrorKind, Reason};
 use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
@@ -169,7 +169,7 @@ impl From<&Decision> for Problem {
     fn from(decision: &Decision) -> Self {
         let Decision { reason, feature, action, plan, quota, upgrade, .. } = decision;
         let (title, detail) = words(*reason, feature, action.as_str(), *plan);
-        let limit = quota.as_ref().and_then(|quota| quota.limit).map(|limit| limit.get());
+        let limit = quota.as_ref().and_then(|quota| quota.limit).map(Amount::get);
         let used = quota.as_ref().map(|quota| quota.used.get());
         let resets_at = quota.as_ref().and_then(|quota| quota.resets_at);
         let resets_at = resets_at.map(|at| at.to_rfc3339_opts(SecondsFormat::AutoSi, true));
@@ -236,10 +236,7 @@ mod tests {
     #[test]
     fn null_members_are_left_out() {
         let problem = Problem::new(StatusCode::NOT_FOUND, "c", "t").field("a", None::<&str>).field("b", 1);
-        assert_eq!(
-            problem.to_json(),
-            r#"{"type":"about:blank","title":"t","status":404,"code":"c","b":1}"#
-        );
+        assert_eq!(problem.to_json(), r#"{"type":"about:blank","title":"t","status":404,"code":"c","b":1}"#);
     }
 
     #[test]

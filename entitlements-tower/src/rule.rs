@@ -60,7 +60,7 @@ impl Rule {
         Self::matching(Matches::Text(pattern.into()))
     }
 
-    /// A rule for every request that comes through the layer, whatever its path: for a layer around one route.
+    /// A rule for every request that no other rule of the layer matches: alone, it is for a layer around one route.
     #[must_use]
     pub fn every_request() -> Self {
         Self::matching(Matches::Every)
@@ -134,7 +134,8 @@ impl fmt::Debug for Rule {
 
 impl From<&Route> for Rule {
     fn from(route: &Route) -> Self {
-        let mut rule = Self::matching(Matches::Parts { method: route.method.clone(), path: route.path.clone() });
+        let mut rule =
+            Self::matching(Matches::Parts { method: route.method.clone(), path: route.path.clone() });
         rule.require = route.require.as_ref().map(|require| (require.feature.into(), require.action));
         rule.consume = route.consume.as_ref().map(|consume| Consumed {
             meter: consume.feature.into(),

@@ -95,12 +95,17 @@ pub(crate) struct Rules {
     trees: Vec<(Method, Tree)>,
     /// The rules that apply to every other method.
     rest: Tree,
+    /// Whether a rule's path ends in a slash.
+    slashed: bool,
     pub(crate) all: Vec<Arc<CompiledRule>>,
 }
 
 impl fmt::Debug for Rules {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Rules").field("all", &self.all).field("unmatched", &self.unmatched).finish_non_exhaustive()
+        f.debug_struct("Rules")
+            .field("all", &self.all)
+            .field("unmatched", &self.unmatched)
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,7 +162,8 @@ impl Rules {
         }
         let rest = tree(&[None]);
         if problems.is_empty() {
-            Ok(Self { catalog: catalog.hash(), unmatched, every, trees, rest, all })
+            let slashed = all.iter().any(|rule| rule.path.as_ref().is_some_and(|path| path.ends_with('/')));
+            Ok(Self { catalog: catalog.hash(), unmatched, every, trees, rest, slashed, all })
         } else {
             problems.dedup();
             Err(RuleError { problems })
@@ -167,11 +173,27 @@ impl Rules {
     /// The rule of a request. Among rules that apply to the method, the most specific path wins; of one path, the rule
     /// that names the method.
     pub(crate) fn find(&self, method: &Method, path: &RequestPath<'_>) -> Option<&Arc<CompiledRule>> {
-        if self.every.is_some() {
-            return self.every.as_ref();
-        }
         let tree = self.trees.iter().find(|(named, _)| named == method).map_or(&self.rest, |(_, tree)| tree);
-        path.candidates().find_map(|text| tree.at(text).ok().map(|found| found.value))
+        let at = |text: &str| tree.at(text).ok().map(|found| found.value);
+        path.candidates().find_map(at).or_else(|| self.find_tidied(path, at)).or(self.every.as_ref())
+    }
+}
+
+impl Rules {
+    /// The rule of a path whose slashes are repeated or trailing, or missing at the end. Only what asks for something:
+    /// a rule that opens a path opens that path alone.
+    fn find_tidied<'a>(
+        &self,
+        path: &RequestPath<'_>,
+        at: impl Fn(&str) -> Option<&'a Arc<CompiledRule>>,
+    ) -> Option<&'a Arc<CompiledRule>> {
+        let at = |text: &str| at(text).filter(|rule| rule.gates());
+        let tidied = path.tidied();
+        let found = tidied.as_deref().and_then(at);
+        if found.is_some() || !self.slashed || !path.is_undecided() {
+            return found;
+        }
+        at(&format!("{}/", tidied.as_deref().unwrap_or(path.raw)))
     }
 }
 

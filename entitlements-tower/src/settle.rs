@@ -81,8 +81,8 @@ impl Settlements {
     }
 
     /// Remembers the runtime of the caller, for jobs that are queued outside of one.
+    #[cfg(feature = "rt")]
     pub(crate) fn remember_runtime(&self) {
-        #[cfg(feature = "rt")]
         if self.0.runtime.get().is_none()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

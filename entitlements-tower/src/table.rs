@@ -65,7 +65,10 @@ impl Table {
                 Ok(rules) => {
                     self.current.store(Arc::new(rules));
                     *refused = None;
-                    tracing::info!(catalog = catalog.hash().short(), "entitlement rules follow the new catalog");
+                    tracing::info!(
+                        catalog = catalog.hash().short(),
+                        "entitlement rules follow the new catalog"
+                    );
                 }
                 Err(error) => {
                     *refused = Some(catalog.hash());

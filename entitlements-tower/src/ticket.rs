@@ -32,7 +32,7 @@ pub struct Ticket {
 
 #[derive(Debug)]
 enum OpenCharge {
-    Plain(Charge),
+    Plain(Box<Charge>),
     /// The charge is settled when the last clone of the report is gone.
     Reported(UsageReport),
 }
@@ -48,7 +48,7 @@ impl Ticket {
     ) -> Self {
         let open = charge.map(|charge| match charge.when {
             When::Actual => OpenCharge::Reported(UsageReport::new(charge)),
-            When::Admit | When::Success => OpenCharge::Plain(charge),
+            When::Admit | When::Success => OpenCharge::Plain(Box::new(charge)),
         });
         Self { gate, rule, subject, decision, charges, open }
     }

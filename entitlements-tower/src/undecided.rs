@@ -7,50 +7,43 @@ use crate::denial::Denial;
 use crate::fail::FailMode;
 use crate::pending::Asked;
 
-/// The facts could not be reached: only then the fail mode counts.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Undecided;
-
-impl Undecided {
-    /// Tells what cannot be reached from what is wrong.
-    pub(crate) fn of(error: &Error) -> Result<Self, Denial> {
-        match error.kind() {
-            ErrorKind::Unavailable => {
-                tracing::warn!(
-                    error = error as &dyn std::error::Error,
-                    "a request cannot be decided with live facts"
-                );
-                Ok(Self)
-            }
-            ErrorKind::IdempotencyConflict => Err(Denial::IdempotencyConflict),
-            _ => {
-                tracing::error!(error = error as &dyn std::error::Error, "a request cannot be decided");
-                Err(Denial::Internal)
-            }
-        }
+/// What counts instead of a decision about a feature, after `error`.
+pub(crate) fn check(asked: &Asked, request: &Request<'_>, error: &Error) -> Result<Decision, Denial> {
+    only_unreachable(error)?;
+    let shared = asked.shared();
+    match shared.fail_mode {
+        FailMode::Closed => Err(Denial::Unavailable),
+        FailMode::LastKnown { max_age } => shared
+            .last_known
+            .recall(request, Some(max_age), shared.entitlements.now())
+            // How much is left of a quota cannot be known from the past.
+            .filter(|known| known.quota.is_none())
+            .ok_or(Denial::Unavailable),
+        FailMode::Open => Ok(open(asked, request)),
     }
+}
 
-    /// What counts instead of a decision about a feature.
-    pub(crate) fn check(self, asked: &Asked, request: &Request<'_>) -> Result<Decision, Denial> {
-        let shared = asked.shared();
-        let now = shared.entitlements.now();
-        match shared.fail_mode {
-            FailMode::Closed => Err(Denial::Unavailable),
-            FailMode::LastKnown { max_age } => shared
-                .last_known
-                .recall(request, Some(max_age), now)
-                // How much is left of a quota cannot be known from the past.
-                .filter(|known| known.quota.is_none())
-                .ok_or(Denial::Unavailable),
-            FailMode::Open => Ok(open(asked, request)),
-        }
+/// What counts instead of a decision about consuming a meter, after `error`.
+pub(crate) fn charge(asked: &Asked, request: &Request<'_>, error: &Error) -> Result<Decision, Denial> {
+    only_unreachable(error)?;
+    match asked.shared().fail_mode {
+        FailMode::Closed | FailMode::LastKnown { .. } => Err(Denial::Unavailable),
+        FailMode::Open => Ok(open(asked, request)),
     }
+}
 
-    /// What counts instead of a decision about consuming a meter.
-    pub(crate) fn charge(self, asked: &Asked, request: &Request<'_>) -> Result<Decision, Denial> {
-        match asked.shared().fail_mode {
-            FailMode::Closed | FailMode::LastKnown { .. } => Err(Denial::Unavailable),
-            FailMode::Open => Ok(open(asked, request)),
+/// Tells what cannot be reached from what is wrong: only for the first the fail mode counts.
+fn only_unreachable(error: &Error) -> Result<(), Denial> {
+    let cause = error as &dyn std::error::Error;
+    match error.kind() {
+        ErrorKind::Unavailable => {
+            tracing::warn!(error = cause, "a request cannot be decided with live facts");
+            Ok(())
+        }
+        ErrorKind::IdempotencyConflict => Err(Denial::IdempotencyConflict),
+        _ => {
+            tracing::error!(error = cause, "a request cannot be decided");
+            Err(Denial::Internal)
         }
     }
 }

@@ -175,8 +175,9 @@ pub async fn racing_debits_raise_one_alert<S: Store + Clone>(store: &S) {
 /// Companies do not disturb each other: each gets its whole limit.
 pub async fn racing_companies_get_their_own_limit<S: Store + Clone>(store: &S) {
     let names = ["a", "b", "c", "d"];
-    let debits = (0..RACERS as usize)
-        .map(|n| debit(names[n % names.len()], &format!("k{n}"), 1, [monthly(10)]))
+    let debits = (0..RACERS)
+        .zip(names.into_iter().cycle())
+        .map(|(n, name)| debit(name, &format!("k{n}"), 1, [monthly(10)]))
         .collect();
     race(store, debits).await;
     for name in names {

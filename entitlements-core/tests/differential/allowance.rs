@@ -43,10 +43,17 @@ fn reset_for<'p>(meter: &Feature, present: &Present<'p>) -> Option<&'p str> {
     if matches!(meter.kind, Kind::Meter { reset: true, .. }) { present.plan } else { None }
 }
 
-fn plan_quota(world: &World, present: &Present<'_>, meter: &Feature, quota: &Quota, now: Instant) -> PlanQuota {
+fn plan_quota(
+    world: &World,
+    present: &Present<'_>,
+    meter: &Feature,
+    quota: &Quota,
+    now: Instant,
+) -> PlanQuota {
     let (span, before, bucket) = quota_period(quota, present.sub, reset_for(meter, present), now);
     let limit = quota.limit.map(|limit| {
-        let unused = before.map_or(0, |before| (limit - world.used(&meter.key, &bucket, before.start)).max(0));
+        let unused =
+            before.map_or(0, |before| (limit - world.used(&meter.key, &bucket, before.start)).max(0));
         (limit + unused.min(quota.rollover)).min(MAX)
     });
     let used = world.used(&meter.key, &bucket, span.start);
@@ -81,7 +88,11 @@ pub(crate) fn of_meter(
         shown.limit = shown.limit.map(|limit| limit + full);
         shown.used += used;
         shown.remaining = shown.remaining.map(|remaining| remaining + left);
-        buckets.push(Bucket { reason: "allowed_by_grant", source: format!("grant {}", grant.id), room: left });
+        buckets.push(Bucket {
+            reason: "allowed_by_grant",
+            source: format!("grant {}", grant.id),
+            room: left,
+        });
     }
     if let Some(Entry { what: What::Meter(quotas), .. }) = included {
         let quotas: Vec<PlanQuota> =

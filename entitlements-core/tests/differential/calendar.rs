@@ -46,7 +46,7 @@ pub(crate) fn midnight(year: i64, month: i64, day: i64) -> Instant {
 /// Year, month, day and the microseconds since midnight.
 pub(crate) const fn civil(instant: Instant) -> (i64, i64, i64, i64) {
     let days = instant.div_euclid(DAY) + days_before_year(1970);
-    let mut year = days.div_euclid(366) + 1;
+    let mut year = (days * 400).div_euclid(146_097) + 1;
     while days_before_year(year + 1) <= days {
         year += 1;
     }
@@ -85,8 +85,9 @@ pub(crate) fn period(anchor: Instant, every: &str, now: Instant) -> Span {
         "hour" => (now - anchor) / HOUR,
         "day" => (now - anchor) / DAY,
         "week" => (now - anchor) / WEEK,
-        "month" => (now - anchor) / (31 * DAY),
-        _ => (now - anchor) / (366 * DAY),
+        // 400 years have 146,097 days, so these are close.
+        "month" => (now - anchor) / (146_097 * DAY / 4800),
+        _ => (now - anchor) / (146_097 * DAY / 400),
     };
     while boundary(anchor, every, n) > now {
         n -= 1;

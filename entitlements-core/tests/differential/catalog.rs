@@ -94,7 +94,8 @@ impl Catalog {
 
     /// Whether any plan or add-on includes the action.
     pub(crate) fn is_sold(&self, feature: &Feature, action: &str) -> bool {
-        let by_plan = |plan: &Plan| self.plan_entry(&plan.key, feature).is_some_and(|entry| entry.includes(action));
+        let by_plan =
+            |plan: &Plan| self.plan_entry(&plan.key, feature).is_some_and(|entry| entry.includes(action));
         let by_addon = |addon: &AddOn| {
             let given = addon.grants.iter().find(|(key, _)| *key == feature.key);
             given.is_some_and(|(_, value)| actions(value).iter().any(|word| word == action))
@@ -156,7 +157,8 @@ fn write_grants(text: &mut String, grants: &[(String, Json)]) {
 fn toml(value: &Json) -> String {
     match value {
         Json::Object(fields) => {
-            let fields: Vec<_> = fields.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
+            let fields: Vec<_> =
+                fields.iter().map(|(key, value)| format!("{key} = {}", toml(value))).collect();
             format!("{{ {} }}", fields.join(", "))
         }
         Json::Array(elements) => format!("[{}]", elements.iter().map(toml).collect::<Vec<_>>().join(", ")),
@@ -193,7 +195,9 @@ pub(crate) fn entry(feature: &Feature, value: &Json) -> Option<Entry> {
                 Json::Array(quotas) => quotas.iter().map(quota).collect(),
                 one => vec![quota(one)],
             };
-            let length = |every: &str| ["hour", "day", "week", "month", "year", "lifetime"].iter().position(|e| *e == every);
+            let length = |every: &str| {
+                ["hour", "day", "week", "month", "year", "lifetime"].iter().position(|e| *e == every)
+            };
             quotas.sort_by_key(|quota| length(&quota.every));
             What::Meter(quotas)
         }
@@ -207,7 +211,8 @@ pub(crate) fn limit(value: &Json) -> Option<i128> {
 }
 
 fn quota(value: &Json) -> Quota {
-    let word = |key: &str, default: &str| value.get(key).map_or(default, |word| word.as_str().unwrap()).to_owned();
+    let word =
+        |key: &str, default: &str| value.get(key).map_or(default, |word| word.as_str().unwrap()).to_owned();
     Quota {
         limit: limit(value.get("limit").unwrap_or(value)),
         every: word("every", "month"),

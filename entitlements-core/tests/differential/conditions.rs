@@ -213,7 +213,9 @@ fn within_network(address: &str, network: &str) -> Option<bool> {
             let mask = keep(32);
             Some(u128::from(address.to_bits()) & mask == u128::from(base.to_bits()) & mask)
         }
-        (IpAddr::V6(address), IpAddr::V6(base)) => Some(address.to_bits() & keep(128) == base.to_bits() & keep(128)),
+        (IpAddr::V6(address), IpAddr::V6(base)) => {
+            Some(address.to_bits() & keep(128) == base.to_bits() & keep(128))
+        }
         _ => Some(false),
     }
 }

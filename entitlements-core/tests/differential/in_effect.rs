@@ -40,7 +40,11 @@ pub(crate) fn present(world: &World, now: Instant) -> Present<'_> {
             let plan = world.catalog.plan(&sub.plan).map(|plan| plan.key.as_str());
             Present { sub: Some(sub), inactive: None, plan }
         }
-        None => Present { sub: None, inactive: subs.first().copied(), plan: world.catalog.default_plan.as_deref() },
+        None => Present {
+            sub: None,
+            inactive: subs.first().copied(),
+            plan: world.catalog.default_plan.as_deref(),
+        },
     }
 }
 
@@ -55,7 +59,8 @@ pub(crate) fn entry_in_effect(world: &World, plan: Option<&str>, feature: &Featu
         let Some(addon) = world.catalog.addons.iter().find(|addon| addon.key == *key) else { continue };
         let Some((_, value)) = addon.grants.iter().find(|(key, _)| *key == feature.key) else { continue };
         if *quantity > 0 {
-            let add = value.get("add").map_or(0, |add| i128::from(add.as_u64().unwrap()) * i128::from(*quantity));
+            let add =
+                value.get("add").map_or(0, |add| i128::from(add.as_u64().unwrap()) * i128::from(*quantity));
             let every = value.get("every").map_or("month", |every| every.as_str().unwrap());
             sum = Some(with_addon(sum, feature, add, every, actions(value)));
         }
@@ -97,18 +102,24 @@ pub(crate) fn quota_period(
     if every == "lifetime" {
         return (period(0, every, now), None, format!("plan/lifetime/calendar{suffix}"));
     }
+    let anchor = if quota.calendar { "calendar" } else { "subscription" };
+    let name = format!("plan/{every}/{anchor}{suffix}");
     match sub {
         Some(sub) if !quota.calendar => {
-            let clipped = |span: Span| Span { start: span.start.max(sub.started_at), ..span };
             let span = period(sub.anchor, every, now);
+            if now < sub.started_at {
+                // The subscription has not begun: there is nothing to clip, and nothing before.
+                return (span, None, name);
+            }
+            let clipped = |span: Span| Span { start: span.start.max(sub.started_at), ..span };
             let before = period(sub.anchor, every, span.start - 1);
             let has_before = span.start > sub.started_at;
-            (clipped(span), has_before.then(|| clipped(before)), format!("plan/{every}/subscription{suffix}"))
+            (clipped(span), has_before.then(|| clipped(before)), name)
         }
         _ => {
             let span = calendar_period(every, now);
             let before = calendar_period(every, span.start - 1);
-            (span, Some(before), format!("plan/{every}/calendar{suffix}"))
+            (span, Some(before), name)
         }
     }
 }

@@ -13,12 +13,13 @@ use super::world::{Answer, Ask, Award, MAX, Rule, Shown, World};
 /// The answer to `ask` at `now`, with the plans that would help.
 pub(crate) fn decide(world: &World, ask: &Ask, now: Instant, seen: &Seen) -> Answer {
     let present = present(world, now);
-    let mut answer = decide_under(world, ask, &present, now, seen);
+    let mut answer = decide_under(world, &world.rules, ask, &present, now, seen);
     let sold = ["no_subscription", "subscription_inactive", "feature_not_in_plan", "quota_exceeded"];
+    // A plan helps if it would allow by itself, whatever policies say.
     if sold.contains(&answer.reason) {
         for plan in &world.catalog.plans {
             let wish = Present { sub: present.sub, inactive: None, plan: Some(&plan.key) };
-            if decide_under(world, ask, &wish, now, seen).reason.starts_with("allowed") {
+            if decide_under(world, &[], ask, &wish, now, seen).reason.starts_with("allowed") {
                 answer.upgrade.push(plan.key.clone());
             }
         }
@@ -27,7 +28,14 @@ pub(crate) fn decide(world: &World, ask: &Ask, now: Instant, seen: &Seen) -> Ans
 }
 
 /// The steps, under one plan in effect.
-fn decide_under(world: &World, ask: &Ask, present: &Present<'_>, now: Instant, seen: &Seen) -> Answer {
+fn decide_under(
+    world: &World,
+    rules: &[Rule],
+    ask: &Ask,
+    present: &Present<'_>,
+    now: Instant,
+    seen: &Seen,
+) -> Answer {
     let answer = |reason: &'static str, source: String, value: Option<Json>, quota: Option<Shown>| Answer {
         feature: ask.feature.clone(),
         action: ask.action.clone(),
@@ -48,7 +56,7 @@ fn decide_under(world: &World, ask: &Ask, present: &Present<'_>, now: Instant, s
         now,
         seen,
     };
-    let rules: Vec<&Rule> = world.rules.iter().filter(|rule| applies(rule, ask, &scene)).collect();
+    let rules: Vec<&Rule> = rules.iter().filter(|rule| applies(rule, ask, &scene)).collect();
 
     // 0. Known?
     let Some(feature) = world.catalog.feature(&ask.feature) else {
@@ -65,13 +73,16 @@ fn decide_under(world: &World, ask: &Ask, present: &Present<'_>, now: Instant, s
     let named = entry_in_effect(world, present.plan, counted);
     let included = named.as_ref().filter(|entry| entry.includes(&ask.action));
     let grants: Vec<&Award> = world.awards.iter().filter(|grant| covers(grant, ask, counted, now)).collect();
-    let (limited, unlimited): (Vec<&Award>, Vec<&Award>) = grants.iter().partition(|grant| grant.amount.is_some());
+    let (limited, unlimited): (Vec<&Award>, Vec<&Award>) =
+        grants.iter().partition(|grant| grant.amount.is_some());
     let allowance = match feature.kind {
         Kind::Meter { .. } => of_meter(world, present, counted, included, &limited, now),
         _ => None,
     };
     let without_limit = || match feature.kind {
-        Kind::Meter { .. } => Some(uncapped(world, present, counted, named.as_ref(), allowance.as_ref(), now)),
+        Kind::Meter { .. } => {
+            Some(uncapped(world, present, counted, named.as_ref(), allowance.as_ref(), now))
+        }
         Kind::Gauge { .. } => Some(of_gauge(world, feature, None)),
         Kind::Flag | Kind::Value { .. } => None,
     };
@@ -101,7 +112,8 @@ fn decide_under(world: &World, ask: &Ask, present: &Present<'_>, now: Instant, s
     if let Some(allowance) = allowance {
         let room: i128 = allowance.buckets.iter().map(|bucket| bucket.room).sum();
         if ask.amount == 0 || ask.amount <= room {
-            let first = allowance.buckets.iter().find(|bucket| bucket.room > 0).unwrap_or(&allowance.buckets[0]);
+            let first =
+                allowance.buckets.iter().find(|bucket| bucket.room > 0).unwrap_or(&allowance.buckets[0]);
             return answer(first.reason, first.source.clone(), None, Some(allowance.shown));
         }
         let source = match present.plan {

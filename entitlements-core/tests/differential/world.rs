@@ -115,3 +115,33 @@ impl World {
         self.levels.iter().find(|(key, _)| key == gauge).map_or(0, |(_, used)| *used)
     }
 }
+
+impl Answer {
+    /// The parts in which another answer differs.
+    pub(crate) fn differs_from(&self, other: &Self) -> Vec<String> {
+        let mut parts = Vec::new();
+        let mut part = |name: &str, same: bool| {
+            if !same {
+                parts.push(name.to_owned());
+            }
+        };
+        part(&format!("reason {}", other.reason), self.reason == other.reason);
+        part("feature", self.feature == other.feature);
+        part("action", self.action == other.action);
+        part("source", self.source == other.source);
+        part("plan", self.plan == other.plan);
+        part("value", self.value == other.value);
+        part("quota", self.quota.is_some() == other.quota.is_some());
+        if let (Some(ours), Some(theirs)) = (&self.quota, &other.quota) {
+            part("quota.meter", ours.meter == theirs.meter);
+            part("quota.limit", ours.limit == theirs.limit);
+            part("quota.used", ours.used == theirs.used);
+            part("quota.remaining", ours.remaining == theirs.remaining);
+            part("quota.overage", ours.overage == theirs.overage);
+            part("quota.resets_at", ours.resets_at == theirs.resets_at);
+            part("quota.soft", ours.soft == theirs.soft);
+        }
+        part("upgrade", self.upgrade == other.upgrade);
+        parts
+    }
+}

@@ -1,14 +1,22 @@
 //! Stores in temporary folders.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 
 use entitlements_sqlx::{Durability, SqliteConfig, SqliteStore};
+use tempfile::TempDir;
+
+thread_local! {
+    /// The folders of the test that runs on this thread; they go when it ends.
+    static FOLDERS: RefCell<Vec<TempDir>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The path of a database that does not exist yet, in a folder of its own.
 pub(crate) fn temporary() -> PathBuf {
     let folder = tempfile::Builder::new().prefix("entitlements-").tempdir().unwrap();
-    // The folder is left to the system to clean: the store may outlive this call.
-    folder.keep().join("store.db")
+    let path = folder.path().join("store.db");
+    FOLDERS.with_borrow_mut(|folders| folders.push(folder));
+    path
 }
 
 /// A store in a file.

@@ -1,8 +1,10 @@
 use entitlements_core::policy::{Effect, Policy, Target};
+use entitlements_core::store::StoreErrorKind;
 use entitlements_core::testkit::fixtures::{feature, policy};
 use entitlements_core::{Catalog, Context};
-use entitlements_core::store::StoreErrorKind;
-use entitlements_tower::{Denial, EntitlementLayer, FailMode, GrpcStatus, Problem, ProblemJson, Rule, subject_extension};
+use entitlements_tower::{
+    Denial, EntitlementLayer, FailMode, GrpcStatus, Problem, ProblemJson, Rule, subject_extension,
+};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -128,7 +130,8 @@ async fn an_exhausted_quota_is_a_402_that_says_when_it_resets() {
 #[tokio::test]
 async fn what_cannot_be_decided_is_no_denial() {
     let world = World::new().await;
-    let table = [(StoreErrorKind::Unavailable, 503, "unavailable"), (StoreErrorKind::Corrupt, 500, "internal")];
+    let table =
+        [(StoreErrorKind::Unavailable, 503, "unavailable"), (StoreErrorKind::Corrupt, 500, "internal")];
     for (kind, status, code) in table {
         world.store.set(Weather::Down(kind));
         for (method, path) in [("GET", "/boardroom"), ("POST", "/reports/1")] {
@@ -151,7 +154,10 @@ async fn a_request_without_a_rule_is_refused_if_the_catalog_says_so() {
     let catalog = CATALOG.replace("unmatched = \"allow\"", "unmatched = \"deny\"");
     let world = World::with_catalog(Catalog::parse("catalog.toml", &catalog).unwrap()).await;
     let response = ask(&world, request("GET", "/elsewhere", "pro-co")).await;
-    assert_eq!((response.status(), json_of(&response)["code"].as_str()), (StatusCode::FORBIDDEN, Some("not_granted")));
+    assert_eq!(
+        (response.status(), json_of(&response)["code"].as_str()),
+        (StatusCode::FORBIDDEN, Some("not_granted"))
+    );
     assert_eq!(ask(&world, request("GET", "/boardroom", "pro-co")).await.status(), 200);
 }
 
@@ -168,9 +174,21 @@ async fn grpc_calls_are_answered_with_their_status() {
     };
     let table = [
         (("POST", "/reports/1", "starter-co"), "8", "quota_exceeded: the quota of `reports` is used up"),
-        (("POST", "/boardroom", "unknown-co"), "8", "no_subscription: `boardroom` needs a subscription, and there is none"),
-        (("POST", "/boardroom", "lapsed-co"), "8", "subscription_inactive: `boardroom` needs a subscription that gives access"),
-        (("POST", "/boardroom", "starter-co"), "7", "feature_not_in_plan: the plan `starter` does not include `boardroom` for `create`"),
+        (
+            ("POST", "/boardroom", "unknown-co"),
+            "8",
+            "no_subscription: `boardroom` needs a subscription, and there is none",
+        ),
+        (
+            ("POST", "/boardroom", "lapsed-co"),
+            "8",
+            "subscription_inactive: `boardroom` needs a subscription that gives access",
+        ),
+        (
+            ("POST", "/boardroom", "starter-co"),
+            "7",
+            "feature_not_in_plan: the plan `starter` does not include `boardroom` for `create`",
+        ),
         (("POST", "/unsold", "pro-co"), "7", "not_granted: `unsold` is not granted for `create`"),
     ];
     for ((method, path, company), status, message) in table {
@@ -186,7 +204,11 @@ async fn grpc_calls_are_answered_with_their_status() {
     world.store.set(Weather::Down(StoreErrorKind::Unavailable));
     let unavailable = ask(&world, grpc(request("POST", "/boardroom", "pro-co"))).await;
     assert_eq!(unavailable.headers()["grpc-status"], "14");
-    let layer = EntitlementLayer::builder(world.entitlements.clone(), subject_extension().optional(), FailMode::Closed);
+    let layer = EntitlementLayer::builder(
+        world.entitlements.clone(),
+        subject_extension().optional(),
+        FailMode::Closed,
+    );
     let layer = layer.deny(GrpcStatus).build().unwrap();
     let nobody = layer.layer(Probe::answering(200)).oneshot(anonymous("POST", "/boardroom")).await.unwrap();
     assert_eq!(nobody.headers()["grpc-status"], "16");
@@ -258,7 +280,9 @@ async fn context_and_resource_reach_the_policies() {
     let layer = world.builder(FailMode::Closed).rules([Rule::new("/x/{id}").require("unsold")]);
     let layer = layer.resource(|_, params| Some(format!("report:{}", params.get("id")?)));
     let service = layer.build().unwrap().layer(Probe::answering(200));
-    for (path, region, status) in [("/x/7", "eu", 200), ("/x/7", "us", 403), ("/x/8", "eu", 403), ("/x/%37", "eu", 403)] {
+    for (path, region, status) in
+        [("/x/7", "eu", 200), ("/x/7", "us", 403), ("/x/8", "eu", 403), ("/x/%37", "eu", 403)]
+    {
         let mut request = request("GET", path, "pro-co");
         request.extensions_mut().insert(Context::default().with("region", region));
         assert_eq!(service.clone().oneshot(request).await.unwrap().status(), status, "{path} {region}");
@@ -267,7 +291,8 @@ async fn context_and_resource_reach_the_policies() {
 
 #[test]
 fn an_application_gets_problems_from_errors() {
-    let problem = Problem::new(StatusCode::NOT_FOUND, "unknown_report", "No such report").detail("there is no `7`");
+    let problem =
+        Problem::new(StatusCode::NOT_FOUND, "unknown_report", "No such report").detail("there is no `7`");
     let response: Response<String> = problem.into_response();
     assert_eq!(response.status(), 404);
     assert_eq!(json_of(&response)["detail"], "there is no `7`");

@@ -218,7 +218,8 @@ async fn a_handler_sees_its_decision_and_its_receipt() {
     let world = World::new().await;
     let service = world.layer().layer(Probe::new(|request| async move {
         let decision = request.extensions().get::<Decision>().unwrap();
-        let charged = request.extensions().get::<Charges>().and_then(|charges| charges.of("reports")).unwrap();
+        let charged =
+            request.extensions().get::<Charges>().and_then(|charges| charges.of("reports")).unwrap();
         let left = charged.receipt.as_ref().unwrap().remaining().unwrap();
         Ok(Response::new(format!("{} {} {left}", decision.feature, decision.reason)))
     }));
@@ -267,6 +268,7 @@ async fn a_client_that_leaves_before_the_handler_runs_is_not_charged() {
     }
 }
 
+#[cfg(feature = "rt")]
 #[tokio::test]
 async fn refunds_run_by_themselves_on_the_runtime() {
     let world = World::new().await;

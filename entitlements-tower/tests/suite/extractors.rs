@@ -33,9 +33,12 @@ async fn a_handler_that_needs_a_gate_is_not_reached_without_one() {
         Router::new()
             .route("/free", any(async |_: Entitled| "reached"))
             .route("/boardroom", any(async |_: UsageReport| "reached"))
-            .route("/maybe", any(async |decision: Option<Entitled>, report: Option<UsageReport>| {
-                format!("{} {}", decision.is_some(), report.is_some())
-            }))
+            .route(
+                "/maybe",
+                any(async |decision: Option<Entitled>, report: Option<UsageReport>| {
+                    format!("{} {}", decision.is_some(), report.is_some())
+                }),
+            )
     };
     for app in [router(), router().layer(world.layer())] {
         for uri in ["/free", "/boardroom"] {

@@ -15,7 +15,7 @@ use crate::store::Weather;
 use crate::world::{World, request};
 
 const DOWN: Weather = Weather::Down(StoreErrorKind::Unavailable);
-const FIVE_MINUTES: FailMode = FailMode::LastKnown { max_age: Duration::from_secs(300) };
+const FIVE_MINUTES: FailMode = FailMode::LastKnown { max_age: Duration::from_mins(5) };
 
 async fn status(layer: &EntitlementLayer, request: Request<String>) -> u16 {
     layer.layer(Probe::answering(200)).oneshot(request).await.unwrap().status().as_u16()
@@ -123,7 +123,8 @@ async fn open_lets_pass_what_was_not_denied() {
     assert_eq!(status(&layer, request("GET", "/boardroom", "starter-co")).await, 402);
     assert_eq!(status(&layer, request("GET", "/boardroom", "pro-co")).await, 200);
     world.clock.advance(TimeDelta::seconds(7));
-    let response = layer.layer(telling_the_age()).oneshot(request("GET", "/boardroom", "pro-co")).await.unwrap();
+    let response =
+        layer.layer(telling_the_age()).oneshot(request("GET", "/boardroom", "pro-co")).await.unwrap();
     assert_eq!(response.body(), "Some(7)");
 }
 

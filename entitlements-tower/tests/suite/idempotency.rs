@@ -32,7 +32,8 @@ async fn one_key_on_one_path_is_charged_once() {
     let world = World::new().await;
     let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
     let service = layer.layer(Probe::answering(200));
-    let table = [("/reports/1", "k", 1), ("/reports/1", "k", 1), ("/reports/2", "k", 2), ("/reports/1", "l", 3)];
+    let table =
+        [("/reports/1", "k", 1), ("/reports/1", "k", 1), ("/reports/2", "k", 2), ("/reports/1", "l", 3)];
     for (uri, key, used) in table {
         assert_eq!(service.clone().oneshot(keyed(uri, key)).await.unwrap().status(), 200);
         assert_eq!(world.used("starter-co", "reports").await, used, "{uri} {key}");

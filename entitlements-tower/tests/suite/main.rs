@@ -1,12 +1,19 @@
 //! What the layer does, seen from outside.
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail as tests do"
+)]
 
 mod answers;
 mod charging;
 #[cfg(feature = "axum")]
 mod extractors;
 mod failing;
-mod identity;
+mod gate;
 mod idempotency;
+mod identity;
 #[cfg(feature = "axum")]
 mod mounts;
 mod probe;

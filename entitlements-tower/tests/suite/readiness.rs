@@ -57,7 +57,9 @@ async fn a_denied_request_gives_its_permit_back() {
     let mut other = denied.clone();
     let mut context = Context::from_waker(Waker::noop());
     // One is refused at once, the other after the facts were asked.
-    for (refused, status) in [(anonymous("GET", "/boardroom"), 500), (request("GET", "/boardroom", "starter-co"), 402)] {
+    for (refused, status) in
+        [(anonymous("GET", "/boardroom"), 500), (request("GET", "/boardroom", "starter-co"), 402)]
+    {
         let response = denied.ready().await.unwrap().call(refused).await.unwrap();
         assert_eq!(response.status(), status);
         // `denied` lives on, as a connection that is kept open does, and holds no permit.
@@ -88,7 +90,8 @@ async fn a_buffer_never_sees_a_denied_request() {
     let calls = probe.calls();
     let mut service = world.layer().layer(Buffer::new(probe, 1));
     for (company, status) in [("starter-co", 402), ("pro-co", 200), ("starter-co", 402), ("pro-co", 200)] {
-        let response = service.ready().await.unwrap().call(request("GET", "/boardroom", company)).await.unwrap();
+        let response =
+            service.ready().await.unwrap().call(request("GET", "/boardroom", company)).await.unwrap();
         assert_eq!(response.status(), status);
     }
     assert_eq!(calls.load(Ordering::SeqCst), 2);

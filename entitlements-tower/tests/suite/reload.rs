@@ -35,7 +35,8 @@ async fn a_new_catalog_changes_what_happens_without_a_rule() {
 async fn rules_that_do_not_fit_the_new_catalog_stay_as_they_were() {
     let world = World::new().await;
     // The rule from code conflicts with a route that only the new catalog has.
-    let layer = world.builder(FailMode::Closed).route(Rule::new("/mine").require("boardroom")).build().unwrap();
+    let layer =
+        world.builder(FailMode::Closed).route(Rule::new("/mine").require("boardroom")).build().unwrap();
     let service = layer.layer(Probe::answering(200));
     let ask = |uri| service.clone().oneshot(request("GET", uri, "starter-co"));
     let clashing = CATALOG.replace("/unsold", "/mine");

@@ -17,10 +17,16 @@ async fn problems(rules: Vec<Rule>) -> Vec<String> {
 #[tokio::test]
 async fn rules_that_cannot_work_are_refused_by_name() {
     let table = [
-        (Rule::new("boardroom").require("export"), "rule `boardroom`: the path `boardroom` must begin with `/`"),
+        (
+            Rule::new("boardroom").require("export"),
+            "rule `boardroom`: the path `boardroom` must begin with `/`",
+        ),
         (Rule::new("get /a").require("export"), "rule `get /a`: the method `get` must be in capitals"),
         (Rule::new("/a/{").require("export"), "rule `/a/{`: the path `/a/{` is malformed: "),
-        (Rule::new("/{*rest}/a").require("export"), "rule `/{*rest}/a`: the path `/{*rest}/a` is malformed: "),
+        (
+            Rule::new("/{*rest}/a").require("export"),
+            "rule `/{*rest}/a`: the path `/{*rest}/a` is malformed: ",
+        ),
         (Rule::new("/a").require("exprot"), "rule `/a`: unknown feature `exprot`"),
         (Rule::new("/a").consume("report"), "rule `/a`: unknown feature `report`"),
         (Rule::new("/a").consume("export"), "rule `/a`: `export` is a flag, and only meters are consumed"),
@@ -36,15 +42,23 @@ async fn rules_that_cannot_work_are_refused_by_name() {
     ];
     for (rule, expected) in table {
         let problems = problems(vec![rule]).await;
-        assert!(problems.len() == 1 && problems[0].starts_with(expected), "{problems:?}, expected {expected}");
+        assert!(
+            problems.len() == 1 && problems[0].starts_with(expected),
+            "{problems:?}, expected {expected}"
+        );
     }
 }
 
 #[tokio::test]
 async fn rules_that_conflict_are_refused_by_name() {
-    let same = vec![Rule::new("GET /a/{id}").require("export"), Rule::new("GET /a/{key}").require("boardroom")];
-    assert_eq!(problems(same).await, ["rule `GET /a/{key}`: matches the same requests as rule `GET /a/{id}`"]);
-    let overlap = vec![Rule::new("/a/{id}").require("export"), Rule::new("GET /a/{*rest}").require("boardroom")];
+    let same =
+        vec![Rule::new("GET /a/{id}").require("export"), Rule::new("GET /a/{key}").require("boardroom")];
+    assert_eq!(
+        problems(same).await,
+        ["rule `GET /a/{key}`: matches the same requests as rule `GET /a/{id}`"]
+    );
+    let overlap =
+        vec![Rule::new("/a/{id}").require("export"), Rule::new("GET /a/{*rest}").require("boardroom")];
     let found = problems(overlap).await;
     assert!(found.len() == 1 && found[0].contains("conflicts with"), "{found:?}");
     let every = vec![Rule::every_request().require("export"), Rule::every_request().require("boardroom")];
@@ -64,9 +78,12 @@ async fn every_problem_is_reported_at_once() {
 async fn refused_for(rules: &[Rule], method: &str, uri: &str) -> String {
     let world = World::new().await;
     let layer = world.builder(FailMode::Closed).rules(rules.to_vec()).build().unwrap();
-    let response = layer.layer(Probe::answering(200)).oneshot(request(method, uri, "unknown-co")).await.unwrap();
+    let response =
+        layer.layer(Probe::answering(200)).oneshot(request(method, uri, "unknown-co")).await.unwrap();
     match serde_json::from_str::<serde_json::Value>(response.body()) {
-        Ok(problem) => format!("{} {}", problem["feature"].as_str().unwrap(), problem["action"].as_str().unwrap()),
+        Ok(problem) => {
+            format!("{} {}", problem["feature"].as_str().unwrap(), problem["action"].as_str().unwrap())
+        }
         Err(_) => "passed".into(),
     }
 }
@@ -124,16 +141,14 @@ async fn the_most_specific_path_among_the_rules_of_the_method_wins() {
 
 #[tokio::test]
 async fn raw_paths_are_never_decoded() {
-    let rules = [Rule::new("/v1/boardroom").require("boardroom"), Rule::new("/files/{name}").require("export")];
+    let rules =
+        [Rule::new("/v1/boardroom").require("boardroom"), Rule::new("/files/{name}").require("export")];
     for uri in [
-        "//v1/boardroom",
-        "/v1//boardroom",
         "/v1/./boardroom",
         "/v1/x/../boardroom",
         "/v1/%62oardroom",
         "/v1%2Fboardroom",
         "/V1/boardroom",
-        "/v1/boardroom/",
         "/v1/boardroom%20",
         "/v1/boardroom;x",
     ] {
@@ -147,9 +162,22 @@ async fn raw_paths_are_never_decoded() {
 }
 
 #[tokio::test]
+async fn slashes_too_many_or_too_few_are_no_way_around_a_rule() {
+    let rules = [Rule::new("/v1/boardroom").require("boardroom"), Rule::new("/v2/").require("export")];
+    for uri in ["//v1/boardroom", "/v1//boardroom", "/v1/boardroom/", "///v1///boardroom//"] {
+        assert_eq!(refused_for(&rules, "GET", uri).await, "boardroom view", "{uri}");
+    }
+    for uri in ["/v2/", "/v2", "/v2//", "//v2"] {
+        assert_eq!(refused_for(&rules, "GET", uri).await, "export view", "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn a_catch_all_needs_something_to_catch() {
     let rules = [Rule::new("/v1/{*rest}").require("export")];
-    for (uri, expected) in [("/v1", "passed"), ("/v1/", "passed"), ("/v1/a", "export view"), ("/v1//", "export view")] {
+    for (uri, expected) in
+        [("/v1", "passed"), ("/v1/", "passed"), ("/v1/a", "export view"), ("/v1//", "export view")]
+    {
         assert_eq!(refused_for(&rules, "GET", uri).await, expected, "{uri}");
     }
 }
@@ -160,7 +188,8 @@ async fn an_open_rule_lets_pass_where_the_rest_is_closed() {
     let layer = world.builder(FailMode::Closed).route(Rule::new("/healthz"));
     let layer = layer.unmatched(entitlements_core::catalog::Unmatched::Deny).build().unwrap();
     let service = layer.layer(Probe::answering(200));
-    for (uri, status) in [("/healthz", 200), ("/other", 403)] {
+    // A rule that opens a path opens that path alone.
+    for (uri, status) in [("/healthz", 200), ("/healthz/", 403), ("//healthz", 403), ("/other", 403)] {
         let response = service.clone().oneshot(request("GET", uri, "unknown-co")).await.unwrap();
         assert_eq!(response.status(), status, "{uri}");
     }
@@ -181,13 +210,26 @@ async fn a_layer_for_one_route_asks_whatever_the_path() {
         .layer(Probe::answering(200))
     };
     // The starter plan may look at exports, and no more.
-    for (action, method, status) in
-        [(None, "GET", 200), (None, "POST", 402), (Some(Action::View), "POST", 200), (Some(Action::Export), "GET", 402)]
-    {
+    for (action, method, status) in [
+        (None, "GET", 200),
+        (None, "POST", 402),
+        (Some(Action::View), "POST", 200),
+        (Some(Action::Export), "GET", 402),
+    ] {
         let response = layer(action).oneshot(request(method, "/any/where", "starter-co")).await.unwrap();
         assert_eq!(response.status(), status, "{action:?} {method}");
     }
     assert!(world.layer().require_feature("exprot", None).is_err());
+}
+
+#[tokio::test]
+async fn a_rule_for_every_request_leaves_the_others_their_paths() {
+    let rules = [Rule::every_request().require("export"), Rule::new("POST /a").require("boardroom")];
+    for (method, uri, expected) in
+        [("POST", "/a", "boardroom create"), ("GET", "/a", "export view"), ("GET", "/b", "export view")]
+    {
+        assert_eq!(refused_for(&rules, method, uri).await, expected, "{method} {uri}");
+    }
 }
 
 #[tokio::test]

@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use entitlements_core::MemoryStore;
 use entitlements_core::facts::{AddOnQuantity, Facts, Override, Revision};
 use entitlements_core::grant::Grant;
-use entitlements_core::id::{CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId};
+use entitlements_core::id::{
+    CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
+};
 use entitlements_core::policy::Policy;
 use entitlements_core::store::{
-    GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError, StoreErrorKind,
-    SubscriptionStore, UsageStore,
+    GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
+    StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
@@ -118,7 +120,11 @@ impl UsageStore for FlakyStore {
         self.up()?.refund(company, receipt, at).await
     }
 
-    async fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Result<Option<Receipt>, StoreError> {
+    async fn receipt(
+        &self,
+        company: &CompanyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
         self.up()?.receipt(company, key).await
     }
 

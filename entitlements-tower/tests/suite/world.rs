@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use entitlements_core::testkit::fixtures::{company, now, plan, subscription};
-use entitlements_core::{Catalog, Entitlements, ManualClock, Subject, SubscriptionStatus};
 use entitlements_core::store::SubscriptionStore;
 use entitlements_core::subscription::Subscription;
+use entitlements_core::testkit::fixtures::{company, now, plan, subscription};
+use entitlements_core::{Catalog, Entitlements, ManualClock, Subject, SubscriptionStatus};
 use entitlements_tower::{EntitlementLayer, EntitlementLayerBuilder, FailMode, subject_extension};
 use http::{Method, Request};
 
@@ -88,7 +88,8 @@ impl World {
             store.memory.put_subscription(&subscription, now()).await.unwrap();
         }
         let clock = Arc::new(ManualClock::at(now()));
-        let entitlements = Entitlements::builder(catalog).store(store.clone()).clock(Arc::clone(&clock)).build();
+        let entitlements =
+            Entitlements::builder(catalog).store(store.clone()).clock(Arc::clone(&clock)).build();
         Self { store, clock, entitlements }
     }
 

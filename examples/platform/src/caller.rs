@@ -32,7 +32,9 @@ impl Role {
 
     /// The role of that word, if there is one.
     pub(crate) fn named(word: &str) -> Option<Self> {
-        [Self::Member, Self::Billing, Self::Service, Self::Admin].into_iter().find(|role| role.as_str() == word)
+        [Self::Member, Self::Billing, Self::Service, Self::Admin]
+            .into_iter()
+            .find(|role| role.as_str() == word)
     }
 }
 
@@ -51,7 +53,11 @@ impl Caller {
 
     /// Refuses what is not about the caller's own company. The answer does not tell whether the company exists.
     pub(crate) fn must_own(&self, company: &CompanyId) -> Result<(), Rejection> {
-        if self.role == Role::Admin || self.company == *company { Ok(()) } else { Err(Rejection::forbidden()) }
+        if self.role == Role::Admin || self.company == *company {
+            Ok(())
+        } else {
+            Err(Rejection::forbidden())
+        }
     }
 }
 

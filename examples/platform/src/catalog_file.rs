@@ -52,11 +52,11 @@ impl CatalogSource {
         let file = self.name();
         let variable = |name: &str| self.environment.get(name).map(Into::into);
         let catalog = Catalog::parse_with_env(&file, text, &variable)
-            .map_err(|error| StartError::all(error.to_string().lines().map(Into::into).collect()))?;
+            .map_err(|error| StartError::all(error.to_string().lines()))?;
         let missing = own_routes::missing_names(&catalog);
         if !missing.is_empty() {
             let at = place(text);
-            return Err(StartError::all(missing.iter().map(|line| format!("{file}:{at}: {line}")).collect()));
+            return Err(StartError::all(missing.iter().map(|line| format!("{file}:{at}: {line}"))));
         }
         Ok(catalog)
     }
@@ -64,7 +64,8 @@ impl CatalogSource {
 
 /// The place of the `[features]` section, where a missing name would be added: `line:column`.
 fn place(text: &str) -> String {
-    let line = text.lines().position(|line| line.trim_start().starts_with("[features]")).map_or(1, |at| at + 1);
+    let line =
+        text.lines().position(|line| line.trim_start().starts_with("[features]")).map_or(1, |at| at + 1);
     format!("{line}:1")
 }
 
@@ -87,7 +88,9 @@ mod tests {
     #[test]
     fn every_problem_has_its_line_and_place() {
         let source = CatalogSource::new(None, Environment::default());
-        let text = BUILT_IN.replace("forecast          = true", "forcast = true").replace("every = \"month\"", "every = \"moon\"");
+        let text = BUILT_IN
+            .replace("forecast          = true", "forcast = true")
+            .replace("every = \"month\"", "every = \"moon\"");
         let error = source.parse(&text).unwrap_err();
         assert!(error.lines().len() >= 5, "{error}");
         assert!(error.lines().iter().all(|line| line.starts_with("the built-in catalog:")), "{error}");
@@ -101,7 +104,8 @@ mod tests {
         let error = source.parse(text).unwrap_err();
         assert!(
             error.lines().contains(
-                &"the built-in catalog:3:1: features: `nlq` is missing; the platform's own routes use it".into()
+                &"the built-in catalog:3:1: features: `nlq` is missing; the platform's own routes use it"
+                    .into()
             ),
             "{error}"
         );

@@ -77,7 +77,9 @@ impl Config {
         if !development && !has_secret {
             lines.push("JWT_SECRET: must be set when PLATFORM_DEV is 0".into());
         }
-        if let Some(open) = addresses.iter().flatten().find(|address| development && !address.ip().is_loopback()) {
+        if let Some(open) =
+            addresses.iter().flatten().find(|address| development && !address.ip().is_loopback())
+        {
             lines.push(format!(
                 "BIND_ADDR: {open} is not a loopback address, and development mode listens on nothing else; \
                  set JWT_SECRET and leave PLATFORM_DEV out"
@@ -115,11 +117,13 @@ fn database(environment: &Environment) -> Result<PathBuf, String> {
     let expected = "expected sqlite:///absolute/path or sqlite://relative/path";
     let path = url.strip_prefix("sqlite:").ok_or(expected)?;
     let path = path.strip_prefix("//").unwrap_or(path);
-    if path.is_empty() || path.ends_with('/') {
+    // A missing file is always created; the parameter that says so may be there.
+    let path = path.strip_suffix("?mode=rwc").unwrap_or(path);
+    if path.is_empty() || path.ends_with('/') || path == ":memory:" {
         return Err(format!("names no file; {expected}"));
     }
-    if path.contains([':', '?', '#']) || path.chars().any(char::is_control) {
-        return Err(format!("a path without `:`, `?` and `#` is needed; {expected}"));
+    if path.contains('?') || path.chars().any(char::is_control) {
+        return Err(format!("takes no other parameter than mode=rwc; {expected}"));
     }
     Ok(path.into())
 }
@@ -160,7 +164,9 @@ fn web_address(environment: &Environment, name: &str) -> Result<(), String> {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
     match host {
-        Some(host) if !host.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) => Ok(()),
+        Some(host) if !host.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
+            Ok(())
+        }
         _ => Err("must be an address that begins with http:// or https://".into()),
     }
 }
@@ -262,11 +268,13 @@ mod tests {
         assert_eq!(path("sqlite:///abs/p.db").unwrap(), PathBuf::from("/abs/p.db"));
         assert_eq!(path("sqlite://rel/p.db").unwrap(), PathBuf::from("rel/p.db"));
         assert_eq!(path("sqlite:p.db").unwrap(), PathBuf::from("p.db"));
+        assert_eq!(path("sqlite://p.db?mode=rwc").unwrap(), PathBuf::from("p.db"));
         assert_eq!(
             path("postgres://u:p@h/d").unwrap_err(),
             "DATABASE_URL: PostgreSQL is not supported by this build"
         );
-        for url in ["sqlite:", "sqlite://", "sqlite:///", "sqlite::memory:", "sqlite://a?mode=ro", "p.db", ""] {
+        for url in ["sqlite:", "sqlite://", "sqlite:///", "sqlite::memory:", "sqlite://a?mode=ro", "p.db", ""]
+        {
             assert!(path(url).is_err(), "{url}");
         }
     }

@@ -131,7 +131,10 @@ mod tests {
                 .unwrap();
         let open: Vec<_> = ungated(&catalog).iter().map(ToString::to_string).collect();
         assert_eq!(open.len(), 11);
-        assert!(open.contains(&"POST /v1/nlq".to_owned()) && !open.contains(&"GET /v1/nlq".to_owned()), "{open:?}");
+        assert!(
+            open.contains(&"POST /v1/nlq".to_owned()) && !open.contains(&"GET /v1/nlq".to_owned()),
+            "{open:?}"
+        );
     }
 
     #[test]
@@ -147,9 +150,10 @@ mod tests {
 
     #[test]
     fn a_missing_name_is_named() {
-        let catalog: Catalog = "schema = 1\npast_due_grace = \"7d\"\n[features]\nnlq_queries = { type = \"flag\" }"
-            .parse()
-            .unwrap();
+        let catalog: Catalog =
+            "schema = 1\npast_due_grace = \"7d\"\n[features]\nnlq_queries = { type = \"flag\" }"
+                .parse()
+                .unwrap();
         let lines = missing_names(&catalog);
         assert_eq!(lines.len(), 10);
         assert!(lines.contains(&"features: `forecast` is missing; the platform's own routes use it".into()));

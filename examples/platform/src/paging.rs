@@ -1,13 +1,12 @@
 //! Pages of lists: `?limit=&cursor=`, and `{"items", "next"}`.
 
-use std::fmt::Write;
-
 use entitlements_core::Error;
 use entitlements_core::store::{MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::fields::Fields;
+use crate::hexadecimal::{from_hexadecimal, hexadecimal};
 use crate::problem::Rejection;
 use crate::read;
 
@@ -42,19 +41,13 @@ impl List {
 
     /// A cursor as it is sent: hexadecimal, so that it survives every query string, and led by the list's name.
     fn sealed(self, cursor: &str) -> String {
-        format!("{}:{cursor}", self.0).bytes().fold(String::new(), |mut text, byte| {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hexadecimal(format!("{}:{cursor}", self.0).bytes())
     }
 
     fn opened(self, value: &Value) -> Result<String, String> {
         let invalid = "is not a cursor of this list";
         let text = read::word(value)?;
-        let digits: Option<Vec<u8>> = text.chars().map(|c| c.to_digit(16)?.try_into().ok()).collect();
-        let digits = digits.filter(|digits| digits.len() % 2 == 0).ok_or(invalid)?;
-        let bytes = digits.chunks_exact(2).map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | digit)).collect();
+        let bytes = from_hexadecimal(text).ok_or(invalid)?;
         let text = String::from_utf8(bytes).map_err(|_| invalid)?;
         let cursor = text.strip_prefix(self.0).and_then(|rest| rest.strip_prefix(':')).ok_or(invalid)?;
         Ok(cursor.into())

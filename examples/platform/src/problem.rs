@@ -123,8 +123,10 @@ impl From<&Decision> for Rejection {
 impl From<Error> for Rejection {
     fn from(error: Error) -> Self {
         match error.kind() {
-            ErrorKind::Invalid => Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is invalid")
-                .with(|problem| problem.detail(error.to_string()).field("field", error.field())),
+            ErrorKind::Invalid => {
+                Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is invalid")
+                    .with(|problem| problem.detail(error.to_string()).field("field", error.field()))
+            }
             ErrorKind::Taken | ErrorKind::IdempotencyConflict => Problem::from(&error).into(),
             _ => {
                 tracing::error!(error = chain(&error), "a request could not be served");

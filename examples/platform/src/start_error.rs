@@ -10,11 +10,11 @@ pub struct StartError {
 
 impl StartError {
     pub(crate) fn one(line: impl Into<String>) -> Self {
-        Self::all(vec![line.into()])
+        Self { lines: vec![one_line(&line.into())] }
     }
 
-    pub(crate) fn all(lines: Vec<String>) -> Self {
-        Self { lines: lines.iter().map(|line| one_line(line)).collect() }
+    pub(crate) fn all<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Self {
+        Self { lines: lines.into_iter().map(|line| one_line(line.as_ref())).collect() }
     }
 
     /// What is wrong, one thing a line.

@@ -145,7 +145,10 @@ mod tests {
     fn a_token_says_who_asks() {
         let token = signed(&json!({"sub": "ada", "company": "acme", "role": "admin", "exp": soon()}));
         let caller = tokens().read(&token).unwrap();
-        assert_eq!((caller.user.as_str(), caller.company.as_str(), caller.role), ("ada", "acme", Role::Admin));
+        assert_eq!(
+            (caller.user.as_str(), caller.company.as_str(), caller.role),
+            ("ada", "acme", Role::Admin)
+        );
     }
 
     #[test]

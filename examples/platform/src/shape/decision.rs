@@ -101,7 +101,9 @@ mod tests {
     #[test]
     fn a_decision_has_every_member() {
         let catalog: Catalog =
-            "schema = 1\npast_due_grace = \"7d\"\n[features]\nreports = { type = \"meter\" }".parse().unwrap();
+            "schema = 1\npast_due_grace = \"7d\"\n[features]\nreports = { type = \"meter\" }"
+                .parse()
+                .unwrap();
         let at: DateTime<Utc> = "2026-12-07T09:00:00Z".parse().unwrap();
         let decision = Decision {
             reason: Reason::QuotaExceeded,

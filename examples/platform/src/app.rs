@@ -1,0 +1,41 @@
+//! The application: what handlers share, and the router that leads to them.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use entitlements_core::Entitlements;
+use entitlements_core::store::SharedStore;
+use entitlements_tower::EntitlementLayer;
+
+use crate::development::Development;
+use crate::metrics::Metrics;
+use crate::problem::Rejection;
+use crate::token::Tokens;
+use crate::{access_log, api, development, gateway, health, problem};
+
+/// What handlers share.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) entitlements: Entitlements,
+    /// For what the handle does not offer: add-ons, overrides, alerts, demo subscriptions.
+    pub(crate) store: SharedStore,
+    pub(crate) tokens: Tokens,
+    pub(crate) metrics: Metrics,
+    /// In development mode only.
+    pub(crate) development: Option<Development>,
+}
+
+/// Every route of the platform.
+pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router {
+    let mut router =
+        Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api::router(app));
+    if app.development.is_some() {
+        router = router.merge(development::router());
+    }
+    router
+        .fallback(async || Rejection::not_found("there is nothing at this path"))
+        .layer(from_fn(problem::place))
+        .layer(from_fn(access_log::log))
+        .with_state(Arc::clone(app))
+}

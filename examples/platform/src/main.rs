@@ -1,0 +1,47 @@
+//! Runs the platform. See the library for what it is made of.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use platform::{Config, Environment, Platform, end_requested};
+use tracing_subscriber::EnvFilter;
+
+/// A bad value, or something that cannot be opened.
+const REFUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let config = match Environment::of_process().and_then(Config::read) {
+        Ok(config) => config,
+        Err(error) => return refused(&error),
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(run(config)),
+        Err(error) => refused(&error),
+    }
+}
+
+async fn run(config: Config) -> ExitCode {
+    let platform = match Platform::open(config).await {
+        Ok(platform) => platform,
+        Err(error) => return refused(&error),
+    };
+    // A console that went away is no reason not to serve.
+    let _ = writeln!(io::stdout(), "{}", platform.greeting());
+    match platform.serve(end_requested()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!(%error, "the platform failed");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says why the platform does not start, one problem a line.
+fn refused(error: &dyn std::error::Error) -> ExitCode {
+    for line in error.to_string().lines() {
+        let _ = writeln!(io::stderr(), "platform: {line}");
+    }
+    ExitCode::from(REFUSED)
+}

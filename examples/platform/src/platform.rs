@@ -1,0 +1,205 @@
+//! The platform: everything is opened, or nothing; then it serves until it is asked to end.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::serve::ListenerExt;
+use entitlements_core::store::SharedStore;
+use entitlements_core::{Entitlements, OffsetClock};
+use entitlements_sqlx::{SqliteConfig, SqliteStore};
+use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
+use secrecy::SecretString;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::alerts::{self, LogAlerts};
+use crate::app::{App, router};
+use crate::catalog_file::CatalogSource;
+use crate::config::Config;
+use crate::dev_clock::DevClock;
+use crate::development::Development;
+use crate::hexadecimal::hexadecimal;
+use crate::metrics::{self, Metrics};
+use crate::own_routes::{self, Ungated};
+use crate::reload::Reload;
+use crate::signals::Hangups;
+use crate::start_error::{StartError, chain};
+use crate::token::Tokens;
+use crate::{console, demo};
+
+/// How long requests under way may take when the platform is asked to end.
+const LAST_REQUESTS: Duration = Duration::from_secs(10);
+
+/// A platform that listens, and does not answer yet.
+#[derive(Debug)]
+pub struct Platform {
+    app: Arc<App>,
+    gate: EntitlementLayer,
+    listener: TcpListener,
+    address: SocketAddr,
+    store: SqliteStore,
+    reload: Reload,
+    hangups: Hangups,
+    greeting: String,
+}
+
+impl Platform {
+    /// Opens everything that the configuration names.
+    ///
+    /// # Errors
+    ///
+    /// A line for each thing that is wrong: the catalog, the address, the database.
+    pub async fn open(config: Config) -> Result<Self, StartError> {
+        let source = CatalogSource::new(config.catalog, config.environment);
+        let text = source.read()?.into_owned();
+        let catalog = source.parse(&text)?;
+        let (listener, address) = listen(&config.addresses).await?;
+        let store = SqliteStore::connect(&SqliteConfig::new(&config.database)).await.map_err(|error| {
+            let file = config.database.display();
+            StartError::one(format!("DATABASE_URL: cannot use `{file}`: {}", chain(&error)))
+        })?;
+        let clock = if config.development { Some(DevClock::open(&config.database)?) } else { None };
+        let internal = |error: &dyn std::error::Error| StartError::one(chain(error));
+        let metrics = Metrics::new().map_err(|error| internal(&error))?;
+        let hangups = Hangups::listen()?;
+        let secret = match config.secret {
+            Some(secret) => secret,
+            None => random_secret()?,
+        };
+
+        let shared: SharedStore = Arc::new(store.clone());
+        let ungated = own_routes::ungated(&catalog);
+        let entitlements = Entitlements::builder(catalog)
+            .shared_store(Arc::clone(&shared))
+            .clock(clock.as_ref().map_or_else(|| Arc::new(OffsetClock::default()), DevClock::shared))
+            .observer(metrics::observer(&metrics))
+            .build();
+        let gate = gate(&entitlements, &ungated, config.fail_mode, &source)?;
+        let app = Arc::new(App {
+            entitlements,
+            store: shared,
+            tokens: Tokens::new(&secret),
+            metrics,
+            development: clock.map(|clock| Development { clock }),
+        });
+
+        for warning in &config.warnings {
+            tracing::warn!("{warning}");
+        }
+        for open in &ungated {
+            tracing::warn!(route = %open, "the catalog has no rule for this route; the platform's own is used");
+        }
+        if app.development.is_some() {
+            let (catalog, now) = (app.entitlements.catalog(), app.entitlements.now());
+            demo::ensure(&app.store, &catalog, now)
+                .await
+                .map_err(|error| StartError::one(format!("DATABASE_URL: {}", chain(&error))))?;
+        }
+        let greeting =
+            console::greeting(&app, address, &config.database, &source).map_err(|error| internal(&*error))?;
+        let reload = Reload { app: Arc::clone(&app), source, ungated, last: Ok(text) };
+        Ok(Self { app, gate, listener, address, store, reload, hangups, greeting })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What people should read first: where it is, how it runs, and commands to try.
+    #[must_use]
+    pub fn greeting(&self) -> &str {
+        &self.greeting
+    }
+
+    /// Serves until `end` is ready. Requests under way are finished, for at most ten seconds.
+    ///
+    /// # Errors
+    ///
+    /// When the socket fails for good.
+    pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let (stop, stopped) = watch::channel(false);
+        let background = [
+            tokio::spawn(alerts::run(Arc::clone(&self.app.store), Arc::new(LogAlerts), stopped.clone())),
+            tokio::spawn(self.reload.run(self.hangups, stopped.clone())),
+        ];
+        let router = router(&self.app, self.gate.clone());
+        let listener = self.listener.tap_io(|connection| {
+            if let Err(error) = connection.set_nodelay(true) {
+                tracing::debug!(%error, "a connection stays as it is");
+            }
+        });
+        let ending = async move {
+            end.await;
+            tracing::info!("ending: requests under way are finished");
+            // Without receivers there is nobody to tell.
+            let _ = stop.send(true);
+        };
+        let server = axum::serve(listener, router).with_graceful_shutdown(ending);
+        let outcome = tokio::select! {
+            ended = server => ended,
+            () = overdue(stopped) => {
+                tracing::warn!("some requests did not end in time");
+                Ok(())
+            }
+        };
+        for task in background {
+            if let Err(error) = task.await {
+                tracing::error!(error = chain(&error), "a background task failed");
+            }
+        }
+        let settled = self.gate.flush().await;
+        tracing::debug!(?settled, "refunds and late charges are done");
+        self.store.close().await;
+        outcome
+    }
+}
+
+/// Waits until the end was asked for, and then as long as requests may take.
+async fn overdue(mut stopped: watch::Receiver<bool>) {
+    if stopped.changed().await.is_err() {
+        // The server has ended on its own.
+        std::future::pending::<()>().await;
+    }
+    tokio::time::sleep(LAST_REQUESTS).await;
+}
+
+/// The gate: the rules of the catalog, and one for each route that it leaves open.
+fn gate(
+    entitlements: &Entitlements,
+    ungated: &[Ungated],
+    fail_mode: FailMode,
+    source: &CatalogSource,
+) -> Result<EntitlementLayer, StartError> {
+    let builder = EntitlementLayer::builder(entitlements.clone(), subject_extension(), fail_mode);
+    let builder = ungated.iter().fold(builder, |builder, open| builder.route(open.rule()));
+    builder.build().map_err(|error| {
+        let problems = error.problems().iter();
+        let name = source.name();
+        StartError::all(
+            problems.map(|problem| format!("{name}: rule `{}`: {}", problem.rule, problem.message)),
+        )
+    })
+}
+
+async fn listen(addresses: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), StartError> {
+    let refused = |error: io::Error| {
+        let all: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+        StartError::one(format!("BIND_ADDR: cannot listen on {}: {error}", all.join(", ")))
+    };
+    let listener = TcpListener::bind(addresses).await.map_err(refused)?;
+    let address = listener.local_addr().map_err(refused)?;
+    Ok((listener, address))
+}
+
+/// A secret that is forgotten when the process ends.
+fn random_secret() -> Result<SecretString, StartError> {
+    let mut bytes = [0_u8; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StartError::one(format!("the machine gives no random bytes: {error}")))?;
+    Ok(SecretString::from(hexadecimal(bytes)))
+}

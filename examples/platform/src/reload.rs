@@ -1,0 +1,92 @@
+//! Reloading: the catalog file is read every two seconds and on SIGHUP, and a good one takes effect at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use crate::app::App;
+use crate::catalog_file::CatalogSource;
+use crate::demo;
+use crate::own_routes::{self, Ungated};
+use crate::signals::Hangups;
+use crate::start_error::{StartError, chain};
+
+/// How often the file is read.
+const PERIOD: Duration = Duration::from_secs(2);
+
+/// Keeps the catalog in force up to date with its file.
+#[derive(Debug)]
+pub(crate) struct Reload {
+    pub(crate) app: Arc<App>,
+    pub(crate) source: CatalogSource,
+    /// The routes that the gate has rules of its own for.
+    pub(crate) ungated: Vec<Ungated>,
+    /// What was read last, good or not, so that nothing is judged and reported twice.
+    pub(crate) last: Result<String, StartError>,
+}
+
+impl Reload {
+    /// Watches the file, until `stopped`.
+    pub(crate) async fn run(mut self, mut hangups: Hangups, mut stopped: watch::Receiver<bool>) {
+        let mut ticks = tokio::time::interval(PERIOD);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                _ = ticks.tick(), if self.source.is_file() => self.look(false).await,
+                () = hangups.next() => self.look(true).await,
+                // Also when the sender is gone.
+                _ = stopped.changed() => return,
+            }
+        }
+    }
+
+    /// Reads the file, and judges it if it changed or if that is `asked` for.
+    async fn look(&mut self, asked: bool) {
+        let read = self.source.read().map(std::borrow::Cow::into_owned);
+        if read == self.last && !asked {
+            return;
+        }
+        let judged = match &read {
+            Ok(text) => self.replace(text).await,
+            Err(error) => Err(error.clone()),
+        };
+        self.last = read;
+        if let Err(error) = judged {
+            for line in error.lines() {
+                tracing::error!("{line}");
+            }
+            tracing::error!(
+                problems = error.lines().len(),
+                catalog = self.app.entitlements.catalog().hash().short(),
+                "the new catalog cannot be used; the last good one stays in force"
+            );
+        }
+    }
+
+    async fn replace(&self, text: &str) -> Result<(), StartError> {
+        let catalog = self.source.parse(text)?;
+        // The gate has a rule for each of the platform's routes that the first catalog left open, and for no other.
+        if own_routes::ungated(&catalog) != self.ungated {
+            let line =
+                "routes: not the same of the platform's own routes are named as at the start; start again";
+            return Err(StartError::one(format!("{}: {line}", self.source.name())));
+        }
+        let hash = catalog.hash();
+        if hash == self.app.entitlements.catalog().hash() {
+            tracing::info!(catalog = hash.short(), "the catalog means what it meant before");
+            return Ok(());
+        }
+        self.app.entitlements.set_catalog(catalog);
+        tracing::info!(catalog = hash.short(), "the new catalog is in force");
+        if self.app.development.is_some() {
+            let app = &self.app;
+            let done = demo::ensure(&app.store, &app.entitlements.catalog(), app.entitlements.now()).await;
+            if let Err(error) = done {
+                tracing::warn!(error = chain(&error), "the demo companies cannot be renewed");
+            }
+        }
+        Ok(())
+    }
+}
