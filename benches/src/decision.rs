@@ -1,7 +1,7 @@
 //! The decision against the hand-written floor, by the number of policies.
 
 use allocation_counter::measure;
-use entitlements_core::evaluate;
+use entitlements_core::{Source, evaluate};
 
 use crate::Failure;
 use crate::floor::Floor;
@@ -25,27 +25,31 @@ pub(crate) fn run() -> Result<(), Failure> {
             .iter()
             .filter_map(|question| {
                 let snapshot = world.snapshots.get(question.company)?;
-                let plan = floor.plan(world.subjects.get(question.company)?.company.as_str());
-                Some((question, world.request(question)?, snapshot, plan))
+                Some((question, world.request(question)?, snapshot, floor.company(question.company)?))
             })
             .collect();
         let mut allocations = 0;
-        for (question, request, snapshot, plan) in &prepared {
-            let mut allowed = false;
-            let counted =
-                measure(|| allowed = evaluate(request, snapshot, &world.catalog, world.now).is_allowed());
-            if allowed != floor.decide(*plan, question) {
-                return Err(format!("the sides disagree about {question:?}").into());
+        for (question, request, snapshot, company) in &prepared {
+            let mut decision = None;
+            let counted = measure(|| decision = Some(evaluate(request, snapshot, &world.catalog, world.now)));
+            let answer = floor.decide(company, question, world.now);
+            let Some(decision) = decision else { continue };
+            let same = (decision.is_allowed(), decision.plan, decision.expires_at)
+                == (answer.allowed, answer.plan, answer.expires_at);
+            // The floor does not tell apart why nothing allows.
+            let same_reason = decision.reason.code() == answer.reason || answer.reason == "not_granted";
+            if !same || !same_reason || answer.rank.is_some() != matches!(decision.source, Source::Policy(_)) {
+                return Err(format!("the sides disagree: {decision:?}, {answer:?}").into());
             }
-            if allowed {
+            if decision.is_allowed() {
                 allocations += counted.count_total;
             }
         }
         let (ours, theirs) = in_turn(
             ROUNDS,
             &prepared,
-            |(_, request, snapshot, _)| evaluate(request, snapshot, &world.catalog, world.now).is_allowed(),
-            |(question, _, _, plan)| floor.decide(*plan, question),
+            |(_, request, snapshot, _)| evaluate(request, snapshot, &world.catalog, world.now),
+            |(question, _, _, company)| floor.decide(company, question, world.now),
         );
         let (median, base) = (ours.median(), theirs.median());
         let first = *ten.get_or_insert(median);

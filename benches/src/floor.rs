@@ -4,6 +4,7 @@
 //! grants, quotas, guardrails, times, explanations or unknown attributes other than a missing one; it is as little work
 //! as the answer needs.
 
+use chrono::{DateTime, Utc};
 use entitlements_core::{Action, Context};
 use rustc_hash::FxHashMap;
 
@@ -17,6 +18,24 @@ struct Line {
     tier: Option<&'static str>,
 }
 
+/// A company's facts, as little as the answer needs.
+#[derive(Debug)]
+pub(crate) struct Company {
+    plan: usize,
+    active: bool,
+    ends_at: Option<DateTime<Utc>>,
+}
+
+/// The answer: what a caller acts on, and what a log names.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Answer {
+    pub(crate) allowed: bool,
+    pub(crate) reason: &'static str,
+    pub(crate) plan: Option<&'static str>,
+    pub(crate) rank: Option<u32>,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
+}
+
 #[derive(Debug, Default)]
 struct Pair {
     by_region: FxHashMap<String, Vec<Line>>,
@@ -27,7 +46,7 @@ struct Pair {
 pub(crate) struct Floor {
     names: FxHashMap<String, usize>,
     pairs: Vec<Pair>,
-    plan_of_company: FxHashMap<String, usize>,
+    companies: Vec<Box<Company>>,
 }
 
 impl Floor {
@@ -48,43 +67,54 @@ impl Floor {
                 });
             }
         }
-        let companies = world.subjects.iter().zip(&world.plans);
+        let company = |plan: &usize| Box::new(Company { plan: *plan, active: true, ends_at: None });
         Self {
             names: (0..FEATURES).map(|index| (feature(index), index)).collect(),
             pairs,
-            plan_of_company: companies.map(|(s, plan)| (s.company.as_str().to_owned(), *plan)).collect(),
+            companies: world.plans.iter().map(company).collect(),
         }
     }
 
-    /// Whether the question is allowed. The company is looked up beforehand, as a snapshot is.
+    /// The answer to a question. The company is looked up beforehand, as a snapshot is.
     #[inline]
-    pub(crate) fn decide(&self, plan: usize, question: &Question) -> bool {
-        let Some(feature) = self.names.get(question.feature.as_str()).copied() else { return false };
-        let included = PLANS.get(plan).is_some_and(|(_, features)| feature < *features);
-        if included && matches!(question.action, Action::View | Action::Create | Action::Update) {
-            return true;
+    pub(crate) fn decide(&self, company: &Company, question: &Question, now: DateTime<Utc>) -> Answer {
+        let mut answer =
+            Answer { allowed: false, reason: "unknown_feature", plan: None, rank: None, expires_at: None };
+        let Some(feature) = self.names.get(question.feature.as_str()).copied() else { return answer };
+        if company.active && company.ends_at.is_none_or(|end| now < end) {
+            answer.expires_at = company.ends_at;
+            answer.plan = PLANS.get(company.plan).map(|(name, _)| *name);
+            let included = PLANS.get(company.plan).is_some_and(|(_, features)| feature < *features);
+            if included && matches!(question.action, Action::View | Action::Create | Action::Update) {
+                return Answer { allowed: true, reason: "allowed_by_plan", ..answer };
+            }
         }
-        let Some(pair) = self.pairs.get(place(feature, question.action)) else { return false };
-        pair.decide(&question.context).unwrap_or(false)
+        let line = self.pairs.get(place(feature, question.action)).and_then(|pair| pair.find(&question.context));
+        match line {
+            Some(line) if line.allow => {
+                Answer { allowed: true, reason: "allowed_by_policy", rank: Some(line.rank), ..answer }
+            }
+            Some(line) => Answer { reason: "policy_denied", rank: Some(line.rank), ..answer },
+            None => Answer { reason: "not_granted", ..answer },
+        }
     }
 
-    /// The plan of a company by name.
-    pub(crate) fn plan(&self, company: &str) -> usize {
-        self.plan_of_company.get(company).copied().unwrap_or_default()
+    /// The facts of a company by number.
+    pub(crate) fn company(&self, number: usize) -> Option<&Company> {
+        self.companies.get(number).map(AsRef::as_ref)
     }
 }
 
 impl Pair {
     #[inline]
-    fn decide(&self, context: &Context) -> Option<bool> {
+    fn find(&self, context: &Context) -> Option<&Line> {
+        if self.by_region.is_empty() {
+            return None;
+        }
         let lines = self.by_region.get(context.get(["region"])?.as_str()?)?;
         let seats = context.get(["seats"])?.as_u64()?;
         let tier = context.get(["tier"])?.as_str()?;
-        let hit = lines
-            .iter()
-            .find(|line| seats < line.seats_below && line.tier.is_none_or(|wanted| wanted == tier))?;
-        // The rank is what a source would be looked up by.
-        (hit.rank < u32::MAX).then_some(hit.allow)
+        lines.iter().find(|line| seats < line.seats_below && line.tier.is_none_or(|wanted| wanted == tier))
     }
 }
 

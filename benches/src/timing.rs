@@ -22,11 +22,11 @@ impl Series {
 }
 
 /// Runs both sides in turn over all items, `rounds` times each, after one round to warm up.
-pub(crate) fn in_turn<T>(
+pub(crate) fn in_turn<T, A, B>(
     rounds: usize,
     items: &[T],
-    mut first: impl FnMut(&T) -> bool,
-    mut second: impl FnMut(&T) -> bool,
+    mut first: impl FnMut(&T) -> A,
+    mut second: impl FnMut(&T) -> B,
 ) -> (Series, Series) {
     let (mut one, mut two) = (Series::default(), Series::default());
     for round in 0..=rounds {
@@ -40,7 +40,7 @@ pub(crate) fn in_turn<T>(
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a round lasts less than 2^52 nanoseconds")]
-fn round_of<T>(items: &[T], side: &mut impl FnMut(&T) -> bool) -> f64 {
+fn round_of<T, A>(items: &[T], side: &mut impl FnMut(&T) -> A) -> f64 {
     let begun = Instant::now();
     for item in items {
         black_box(side(black_box(item)));

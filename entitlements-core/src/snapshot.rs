@@ -11,8 +11,9 @@ use crate::catalog::{
 use crate::facts::{Facts, Revision};
 use crate::grant::Grant;
 use crate::id::CompanyId;
+use crate::period::Interval;
 use crate::policy::PolicySet;
-use crate::subscription::Subscription;
+use crate::subscription::{Access, Subscription};
 use crate::{ActionSet, Amount};
 
 /// All facts of one company, and the policies, bound to a catalog: what [`evaluate`](crate::evaluate()) reads.
@@ -20,11 +21,10 @@ use crate::{ActionSet, Amount};
 /// Immutable. Names are resolved to the catalog's dense indices here, once, so that evaluation compares no texts.
 #[derive(Clone, Debug)]
 pub struct Snapshot {
+    head: Head,
     facts: Facts,
-    policies: Arc<PolicySet>,
-    catalog: CatalogHash,
-    /// As `facts.subscriptions`.
-    plans: Vec<Option<PlanIndex>>,
+    /// Of the subscriptions after the first, newest first.
+    older: Vec<Standing>,
     /// By feature, then in burn order.
     grants: Vec<BoundGrant>,
     /// By feature.
@@ -35,6 +35,45 @@ pub struct Snapshot {
     addons: Vec<(FeatureIndex, AddOnSum)>,
     /// By feature.
     gauges: Vec<(FeatureIndex, Amount)>,
+}
+
+/// What most decisions need, side by side: a decision that is allowed by a plan reads nothing else of the snapshot.
+#[derive(Clone, Debug)]
+struct Head {
+    catalog: CatalogHash,
+    policies: Arc<PolicySet>,
+    /// Of the newest subscription.
+    newest: Option<Standing>,
+    as_of: Revision,
+    has_grants: bool,
+    /// Whether add-ons or overrides change what the plan gives.
+    differs: bool,
+}
+
+/// How a subscription stands, whatever the time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Standing {
+    position: u32,
+    /// Its plan, if the catalog knows it.
+    pub(crate) plan: Option<PlanIndex>,
+    /// The first instant without access; the first of all times if there never is any.
+    pub(crate) until: DateTime<Utc>,
+    pub(crate) trial_end: Option<DateTime<Utc>>,
+}
+
+impl Standing {
+    fn of(position: u32, subscription: &Subscription, catalog: &Catalog) -> Self {
+        let until = match subscription.access(DateTime::<Utc>::MIN_UTC, catalog.past_due_grace()) {
+            Access::None => DateTime::<Utc>::MIN_UTC,
+            Access::Until(until) => until.unwrap_or(DateTime::<Utc>::MAX_UTC),
+        };
+        let plan = catalog.plan_index(subscription.plan.as_str());
+        Self { position, plan, until, trial_end: subscription.trial_end }
+    }
+
+    pub(crate) fn gives_access(&self, now: DateTime<Utc>) -> bool {
+        now < self.until
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -83,16 +122,29 @@ impl Snapshot {
     pub fn new(mut facts: Facts, policies: Arc<PolicySet>, catalog: &Catalog) -> Self {
         // The newest first: it decides when several give access.
         facts.subscriptions.sort_by(|a, b| b.created_at.cmp(&a.created_at).then_with(|| a.id.cmp(&b.id)));
-        let plans = facts.subscriptions.iter().map(|s| catalog.plan_index(s.plan.as_str())).collect();
-        Self {
-            plans,
-            grants: bind_grants(&facts, catalog),
-            counters: bind_counters(&facts, catalog),
-            overrides: bind_overrides(&facts, catalog),
-            addons: bind_addons(&facts, catalog),
-            gauges: bind_gauges(&facts, catalog),
+        let mut standings =
+            (0u32..).zip(&facts.subscriptions).map(|(position, s)| Standing::of(position, s, catalog));
+        let newest = standings.next();
+        let older = standings.collect();
+        let grants = bind_grants(&facts, catalog);
+        let overrides = bind_overrides(&facts, catalog);
+        let addons = bind_addons(&facts, catalog);
+        let head = Head {
             catalog: catalog.hash(),
+            newest,
+            as_of: facts.revision.max(policies.revision()),
             policies,
+            has_grants: !grants.is_empty(),
+            differs: !overrides.is_empty() || !addons.is_empty(),
+        };
+        Self {
+            head,
+            older,
+            grants,
+            counters: bind_counters(&facts, catalog),
+            overrides,
+            addons,
+            gauges: bind_gauges(&facts, catalog),
             facts,
         }
     }
@@ -100,13 +152,13 @@ impl Snapshot {
     /// The same facts and policies, bound to another catalog.
     #[must_use]
     pub fn rebind(&self, catalog: &Catalog) -> Self {
-        Self::new(self.facts.clone(), Arc::new(self.policies.rebind(catalog)), catalog)
+        Self::new(self.facts.clone(), Arc::new(self.head.policies.rebind(catalog)), catalog)
     }
 
     /// Other facts with the same policies: what if?
     #[must_use]
     pub fn with_facts(&self, facts: Facts, catalog: &Catalog) -> Self {
-        Self::new(facts, Arc::clone(&self.policies), catalog)
+        Self::new(facts, Arc::clone(&self.head.policies), catalog)
     }
 
     /// The company.
@@ -123,21 +175,35 @@ impl Snapshot {
 
     /// The revision of the last write that the snapshot shows, to the company or to any policy.
     #[must_use]
-    pub fn as_of(&self) -> Revision {
-        self.facts.revision.max(self.policies.revision())
+    pub const fn as_of(&self) -> Revision {
+        self.head.as_of
     }
 
     pub(crate) fn is_bound_to(&self, catalog: &Catalog) -> bool {
-        self.catalog == catalog.hash() && self.policies.is_bound_to(catalog)
+        self.head.catalog == catalog.hash() && self.head.policies.is_bound_to(catalog)
     }
 
     pub(crate) fn policies(&self) -> &PolicySet {
-        &self.policies
+        &self.head.policies
     }
 
-    /// The subscriptions, newest first, each with its plan if the catalog knows it.
-    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = (&Subscription, Option<PlanIndex>)> {
-        self.facts.subscriptions.iter().zip(self.plans.iter().copied())
+    /// How the subscriptions stand, newest first.
+    pub(crate) fn standings(&self) -> impl Iterator<Item = &Standing> {
+        self.head.newest.iter().chain(&self.older)
+    }
+
+    pub(crate) fn subscription(&self, standing: &Standing) -> Option<&Subscription> {
+        self.facts.subscriptions.get(standing.position as usize)
+    }
+
+    /// Whether the company has grants of any feature.
+    pub(crate) const fn has_grants(&self) -> bool {
+        self.head.has_grants
+    }
+
+    /// Whether add-ons or overrides change what the plan gives of any feature.
+    pub(crate) const fn differs(&self) -> bool {
+        self.head.differs
     }
 
     /// The grants of a feature, in burn order: earliest end, oldest, smallest id.
@@ -268,7 +334,7 @@ fn addon_sum(actions: ActionSet, kind: AddOnKind, quantity: u32) -> AddOnSum {
         AddOnKind::Flag => (Amount::ZERO, EntryKind::Flag),
         AddOnKind::Meter { add, every } => {
             let add = add.saturating_mul(quantity.into());
-            let anchor = Anchor::Subscription;
+            let anchor = if every == Interval::Lifetime { Anchor::Calendar } else { Anchor::Subscription };
             let quota = Quota {
                 limit: Some(add),
                 every,

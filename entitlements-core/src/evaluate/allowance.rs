@@ -44,6 +44,9 @@ impl<'a> View<'a> {
 
     /// What `plan` would give this company of `feature`, for whichever action.
     pub(crate) fn given_of(&self, plan: &'a Plan, feature: &Feature) -> Option<Given<'a>> {
+        if !self.snapshot.differs() {
+            return plan.entry(feature.index).map(|entry| Given { entry, add: Amount::ZERO });
+        }
         match self.snapshot.instead(feature.index) {
             Instead::AsPlanned => {}
             Instead::TakenAway => return None,

@@ -19,15 +19,14 @@ pub(crate) fn outcome(view: &View<'_>) -> Outcome {
     }
     let plan = |plan: Option<&Plan>| plan.map_or(Source::Default, |plan| Source::Plan(plan.key()));
     let without_default = view.catalog.default_plan().is_none();
-    match view.effect.inactive {
-        Some((_, ended)) if without_default || ended.is_some_and(|ended| includes(view, ended)) => {
-            Outcome::new(Reason::SubscriptionInactive, plan(ended))
-        }
-        None if view.effect.subscription.is_none() && without_default => {
-            Outcome::new(Reason::NoSubscription, Source::Default)
-        }
-        _ => Outcome::new(Reason::FeatureNotInPlan, plan(view.effect.plan)),
+    let newest = view.effect.newest_plan(view.catalog);
+    if view.effect.is_lapsed() && (without_default || newest.is_some_and(|newest| includes(view, newest))) {
+        return Outcome::new(Reason::SubscriptionInactive, plan(newest));
     }
+    if without_default && view.effect.subscription().is_none() {
+        return Outcome::new(Reason::NoSubscription, Source::Default);
+    }
+    Outcome::new(Reason::FeatureNotInPlan, plan(view.effect.plan))
 }
 
 /// Whether the catalog's plan, as it is sold, includes the requested feature and action.

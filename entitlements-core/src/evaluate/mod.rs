@@ -68,7 +68,7 @@ pub fn evaluate(
     effect.mark(&mut horizon);
     let view = View { request, snapshot, catalog, now, feature, effect: &effect };
     let outcome = decide(&view, &mut horizon);
-    decision(&view, &horizon, outcome)
+    decision(&view, &mut horizon, outcome)
 }
 
 /// Everything the steps look at.
@@ -107,10 +107,11 @@ fn decide(view: &View<'_>, horizon: &mut Horizon) -> Outcome {
     default_deny::outcome(view)
 }
 
-fn decision(view: &View<'_>, horizon: &Horizon, outcome: Outcome) -> Decision {
+fn decision(view: &View<'_>, horizon: &mut Horizon, outcome: Outcome) -> Decision {
     let reason = outcome.reason;
     Decision {
-        upgrade: if reason.allows() { Vec::new() } else { offer::upgrade(view, reason) },
+        // Before the horizon is read: what plans would allow may change, too.
+        upgrade: offer::upgrade(view, reason, horizon),
         reason,
         source: outcome.source,
         feature: Cow::Borrowed(view.feature.key()),
@@ -126,15 +127,18 @@ fn decision(view: &View<'_>, horizon: &Horizon, outcome: Outcome) -> Decision {
 }
 
 fn unknown(request: &Request<'_>, snapshot: &Snapshot, catalog: &Catalog, now: DateTime<Utc>) -> Decision {
+    let effect = InEffect::at(snapshot, catalog, now);
+    let mut horizon = Horizon::new(now);
+    effect.mark(&mut horizon);
     Decision {
         reason: Reason::UnknownFeature,
         source: Source::Default,
         feature: Cow::Owned(request.feature.into()),
         action: request.action,
-        plan: InEffect::at(snapshot, catalog, now).plan_key(),
+        plan: effect.plan_key(),
         value: None,
         quota: None,
-        expires_at: None,
+        expires_at: horizon.earliest(),
         as_of: snapshot.as_of(),
         catalog: catalog.hash(),
         degraded: None,

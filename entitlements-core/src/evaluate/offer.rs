@@ -6,27 +6,29 @@ use crate::catalog::{FeatureKind, Plan};
 use crate::decision::Reason;
 
 /// Every plan of the catalog that would allow the request now, in catalog order. Only for denials that another plan ends.
-pub(crate) fn upgrade(view: &View<'_>, reason: Reason) -> Vec<&'static str> {
+pub(crate) fn upgrade(view: &View<'_>, reason: Reason, horizon: &mut Horizon) -> Vec<&'static str> {
     match reason {
         Reason::NoSubscription
         | Reason::SubscriptionInactive
         | Reason::FeatureNotInPlan
         | Reason::QuotaExceeded => {
-            view.catalog.plans().iter().filter(|plan| would_allow(view, plan)).map(Plan::key).collect()
+            let plans = view.catalog.plans().iter();
+            plans.filter(|plan| would_allow(view, plan, horizon)).map(Plan::key).collect()
         }
         _ => Vec::new(),
     }
 }
 
 /// Whether the company, on `plan`, with its add-ons, overrides, grants and usage, would be allowed.
-pub(crate) fn would_allow(view: &View<'_>, plan: &Plan) -> bool {
+fn would_allow(view: &View<'_>, plan: &Plan, horizon: &mut Horizon) -> bool {
     match view.feature.kind() {
         FeatureKind::Flag | FeatureKind::Value => view.given(plan).is_some(),
         FeatureKind::Meter => {
-            let allowance = Allowance::under(view, Some(plan), &mut Horizon::new(view.now));
+            let allowance = Allowance::under(view, Some(plan), horizon);
             allowance.included && allowance.fits(view.request.amount)
         }
-        FeatureKind::Gauge => steps::gauge_status(view, plan)
-            .is_some_and(|status| status.remaining.is_none_or(|left| view.request.amount <= left)),
+        FeatureKind::Gauge => {
+            steps::gauge_status(view, plan).is_some_and(|status| steps::gauge_fits(&status, view.request.amount))
+        }
     }
 }

@@ -13,6 +13,9 @@ use crate::policy::{Applied, Effect};
 
 /// Step 2: a grant without an amount allows. Of several, the smallest id is the source.
 pub(crate) fn grants(view: &View<'_>, horizon: &mut Horizon) -> Option<Outcome> {
+    if !view.snapshot.has_grants() {
+        return None;
+    }
     let grant = unlimited_grant(view, horizon)?;
     let outcome = Outcome::new(Reason::AllowedByGrant, Source::Grant(grant.id.clone()));
     Some(unlimited(view, outcome, horizon))
@@ -81,16 +84,21 @@ fn gauge(view: &View<'_>) -> Option<Outcome> {
     let plan = view.effect.plan?;
     let status = gauge_status(view, plan)?;
     let source = Source::Plan(plan.key());
-    let fits = status.remaining.is_none_or(|left| view.request.amount <= left);
-    let reason = if fits { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
+    let reason = if gauge_fits(&status, view.request.amount) { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
     Some(Outcome::new(reason, source).with_quota(status))
+}
+
+/// Whether `amount` more may be held. Even an unlimited gauge must be able to hold the number.
+pub(crate) fn gauge_fits(status: &QuotaStatus, amount: Amount) -> bool {
+    let held = status.used.checked_add(amount);
+    held.is_some_and(|held| amount.is_zero() || status.limit.is_none_or(|limit| held <= limit))
 }
 
 /// How a gauge stands under a plan; `None` if the plan does not include it.
 pub(crate) fn gauge_status<'a>(view: &View<'a>, plan: &'a crate::catalog::Plan) -> Option<QuotaStatus> {
     let given = view.given(plan)?;
     let EntryKind::Gauge(limit) = given.entry.kind else { return None };
-    let seats = view.effect.subscription.and_then(|subscription| subscription.seats);
+    let seats = view.effect.subscription().and_then(|subscription| subscription.seats);
     let limit = match seats {
         Some(seats) if view.feature.limit_from_seats() => Some(seats),
         _ => add(limit, Some(given.add)),

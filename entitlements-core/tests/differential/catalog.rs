@@ -181,11 +181,16 @@ pub(crate) fn actions(value: &Json) -> Vec<String> {
     }
 }
 
+/// What no kind of feature takes for an entry. Who has it instead of an entry has nothing.
+pub(crate) fn unreadable() -> Json {
+    serde_json::json!({"nonsense": true})
+}
+
 /// An entry as plans and overrides write it; `false` is none, but for a value that is true or false.
 pub(crate) fn entry(feature: &Feature, value: &Json) -> Option<Entry> {
     let what = match &feature.kind {
-        Kind::Value { default: Json::Bool(_) } => What::Value(value.clone()),
-        _ if *value == Json::Bool(false) => return None,
+        Kind::Value { default: Json::Bool(_) } if value.is_boolean() => What::Value(value.clone()),
+        _ if *value == Json::Bool(false) || *value == unreadable() => return None,
         Kind::Value { default } if default.is_f64() => What::Value(value.as_f64().unwrap().into()),
         Kind::Value { .. } => What::Value(value.clone()),
         Kind::Flag => What::Flag,

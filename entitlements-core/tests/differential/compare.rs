@@ -1,10 +1,11 @@
 //! One company, some requests: the library and the plain reading must say the same, now and until it expires.
 
+use chrono::TimeDelta;
 use entitlements_core::{Catalog, Decision, Snapshot};
 
 use super::boundaries::{fixed, recurring};
 use super::calendar::{DAY, Instant, civil, days_in_month, to_text};
-use super::catalog::{Kind, What};
+use super::catalog::{Kind, What, unreadable};
 use super::coverage::Coverage;
 use super::engine;
 use super::generate::{clamp, near};
@@ -127,7 +128,8 @@ impl Trial<'_> {
         fixed: &[(&'static str, Instant)],
         coverage: &mut Coverage,
     ) -> Option<Difference> {
-        let expires = decision.expires_at.map(|end| end.timestamp_micros());
+        // The library counts nanoseconds; the first whole microsecond that is not before is meant.
+        let expires = decision.expires_at.map(|end| (end + TimeDelta::nanoseconds(999)).timestamp_micros());
         let mut candidates: Vec<(&'static str, Instant)> = recurring(self.world, now);
         candidates.extend(fixed);
         if expires.is_none() {
@@ -199,6 +201,7 @@ impl Trial<'_> {
             }
         };
         add("add-on", !world.addons.is_empty());
+        add("override that cannot be read", world.overrides.iter().any(|(_, value)| *value == unreadable()));
         add("override", !world.overrides.is_empty());
         add(
             "override takes away",

@@ -165,7 +165,11 @@ fn among(value: &Json, list: &Json) -> Truth {
     list.as_array().map_or(Unknown, |elements| any_equal(elements, value))
 }
 
+/// A list or an object is never what is looked for.
 fn any_equal(elements: &[Json], sought: &Json) -> Truth {
+    if sought.is_array() || sought.is_object() {
+        return Unknown;
+    }
     elements.iter().map(|element| equal(element, sought)).max().unwrap_or(False)
 }
 

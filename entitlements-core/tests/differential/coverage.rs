@@ -83,6 +83,7 @@ const EXPECTED: [(&str, &[&str]); 9] = [
             "add-on",
             "override",
             "override takes away",
+            "override that cannot be read",
             "limit from seats",
             "broken policy",
             "tie of priorities",

@@ -99,10 +99,9 @@ pub(crate) fn catalog(random: &mut Random) -> Rc<Catalog> {
         plans.push(Plan { key: (*key).into(), extends, grants: entries(random, &features, removes, 45) });
     }
     random.shuffle(&mut plans);
-    let every = *random.pick(&["hour", "week", "month", "month", "lifetime"]);
     let addons = ADDONS[..random.below(4)]
         .iter()
-        .map(|key| AddOn { key: (*key).into(), grants: additions(random, &features, every) })
+        .map(|key| AddOn { key: (*key).into(), grants: additions(random, &features) })
         .collect();
     let default_plan = random.chance(40).then(|| random.pick(&plans).key.clone());
     Rc::new(Catalog {
@@ -192,7 +191,7 @@ fn quota(random: &mut Random, every: &str) -> Json {
     quota
 }
 
-fn additions(random: &mut Random, features: &[Feature], every: &str) -> Vec<(String, Json)> {
+fn additions(random: &mut Random, features: &[Feature]) -> Vec<(String, Json)> {
     let mut entries = Vec::new();
     for feature in features {
         let value = match &feature.kind {
@@ -200,8 +199,8 @@ fn additions(random: &mut Random, features: &[Feature], every: &str) -> Vec<(Str
             Kind::Flag => json!({"actions": some_actions(random)}),
             Kind::Meter { pool: None, .. } => {
                 let mut value = json!({"add": json_units(units(random).max(1))});
-                if every != "month" || random.chance(50) {
-                    value["every"] = json!(every);
+                if random.chance(60) {
+                    value["every"] = json!(*random.pick(&["hour", "week", "month", "month", "lifetime"]));
                 }
                 value
             }

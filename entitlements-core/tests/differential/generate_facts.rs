@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::calendar::{Instant, boundary, calendar_period};
-use super::catalog::{ACTIONS, Catalog, Kind, Quota, What};
+use super::catalog::{ACTIONS, Catalog, Kind, Quota, What, unreadable};
 use super::generate::{
     ADDONS, FLAGS, GAUGES, METERS, PARTS, VALUES, clamp, entries, near, some_actions, units,
 };
@@ -40,6 +40,11 @@ pub(crate) fn world(random: &mut Random, catalog: &Rc<Catalog>) -> (World, [Inst
     random.shuffle(&mut world.addons);
     if random.chance(40) {
         world.overrides = entries(random, &catalog.features, true, 25);
+        for (_, value) in &mut world.overrides {
+            if random.chance(5) {
+                *value = unreadable();
+            }
+        }
     }
     for id in random.some(&["g1", "g2", "G3", "é", "g10", "a"]) {
         if random.chance(60) {
@@ -115,7 +120,8 @@ fn award(random: &mut Random, id: &str, focus: [Instant; 2]) -> Award {
     let all = [&FLAGS[..], &METERS, &METERS, &METERS, &PARTS, &GAUGES, &VALUES, &["ghost"]].concat();
     let feature = *random.pick(&all);
     let is_meter = METERS.contains(&feature) || PARTS.contains(&feature);
-    let amount = (is_meter && random.chance(80)).then(|| units(random).max(1));
+    // Only meters have amounts; of another kind such a grant gives nothing.
+    let amount = random.chance(if is_meter { 80 } else { 5 }).then(|| units(random).max(1));
     let is_limited = amount.is_some();
     let starts_at = some_near(random, focus);
     let starts_at = if random.chance(70) { starts_at.min(focus[0]) } else { starts_at };

@@ -107,11 +107,11 @@ pub(crate) fn quota_period(
     match sub {
         Some(sub) if !quota.calendar => {
             let span = period(sub.anchor, every, now);
-            if now < sub.started_at {
-                // The subscription has not begun: there is nothing to clip, and nothing before.
-                return (span, None, name);
-            }
-            let clipped = |span: Span| Span { start: span.start.max(sub.started_at), ..span };
+            // A period that is over before the subscription starts has nothing to clip.
+            let clipped = |span: Span| match span.end {
+                Some(end) if sub.started_at < end => Span { start: span.start.max(sub.started_at), ..span },
+                _ => span,
+            };
             let before = period(sub.anchor, every, span.start - 1);
             let has_before = span.start > sub.started_at;
             (clipped(span), has_before.then(|| clipped(before)), name)

@@ -6,7 +6,7 @@ use entitlements_core::store::{StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{at, feature, now, plan, policy, subscription};
 use entitlements_core::{Context, Decision};
-use entitlements_tower::{EntitlementLayer, FailMode};
+use entitlements_tower::{EntitlementLayer, FailMode, Rule};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 
@@ -112,6 +112,12 @@ async fn last_known_never_serves_a_meter() {
     assert_eq!(status(&layer, request("POST", "/reports/1", "pro-co")).await, 200);
     world.store.set(DOWN);
     assert_eq!(status(&layer, request("POST", "/reports/1", "pro-co")).await, 503);
+    // Nor where a meter is only required.
+    world.store.set(Weather::Fair);
+    let layer = world.builder(FIVE_MINUTES).rules([Rule::new("/left").require("reports")]).build().unwrap();
+    assert_eq!(status(&layer, request("POST", "/left", "pro-co")).await, 200);
+    world.store.set(DOWN);
+    assert_eq!(status(&layer, request("POST", "/left", "pro-co")).await, 503);
 }
 
 #[tokio::test]

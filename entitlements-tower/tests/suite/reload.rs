@@ -19,6 +19,12 @@ async fn a_new_catalog_changes_the_rules() {
     world.entitlements.set_catalog(parse(&CATALOG.replace("/boardroom", "/meeting")));
     assert_eq!(ask("/boardroom").await.unwrap().status(), 200);
     assert_eq!(ask("/meeting").await.unwrap().status(), 402);
+    // There and back again.
+    for (path, other) in [("/boardroom", "/meeting"), ("/meeting", "/boardroom")] {
+        world.entitlements.set_catalog(parse(&CATALOG.replace("/boardroom", path)));
+        assert_eq!(ask(path).await.unwrap().status(), 402);
+        assert_eq!(ask(other).await.unwrap().status(), 200);
+    }
 }
 
 #[tokio::test]

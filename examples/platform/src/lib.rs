@@ -39,5 +39,5 @@ mod token;
 pub use config::Config;
 pub use environment::Environment;
 pub use platform::Platform;
-pub use signals::end_requested;
+pub use signals::EndSignals;
 pub use start_error::StartError;

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use platform::{Config, Environment, Platform, end_requested};
+use platform::{Config, EndSignals, Environment, Platform};
 use tracing_subscriber::EnvFilter;
 
 /// A bad value, or something that cannot be opened.
@@ -23,13 +23,13 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> ExitCode {
-    let platform = match Platform::open(config).await {
-        Ok(platform) => platform,
-        Err(error) => return refused(&error),
+    let (end, platform) = match (EndSignals::listen(), Platform::open(config).await) {
+        (Ok(end), Ok(platform)) => (end, platform),
+        (Err(error), _) | (_, Err(error)) => return refused(&error),
     };
     // A console that went away is no reason not to serve.
     let _ = writeln!(io::stdout(), "{}", platform.greeting());
-    match platform.serve(end_requested()).await {
+    match platform.serve(end.requested()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(%error, "the platform failed");

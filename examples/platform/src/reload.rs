@@ -90,3 +90,65 @@ impl Reload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use entitlements_core::{Entitlements, MemoryStore};
+    use secrecy::SecretString;
+
+    use super::*;
+    use crate::environment::Environment;
+    use crate::metrics::Metrics;
+    use crate::token::Tokens;
+
+    const BUILT_IN: &str = include_str!("../catalog.toml");
+
+    fn reload(file: &Path) -> Reload {
+        std::fs::write(file, BUILT_IN).unwrap();
+        let source = CatalogSource::new(Some(PathBuf::from(file)), Environment::default());
+        let catalog = source.parse(BUILT_IN).unwrap();
+        let app = App {
+            entitlements: Entitlements::builder(catalog).build(),
+            store: Arc::new(MemoryStore::default()),
+            tokens: Tokens::new(&SecretString::from("secret")),
+            metrics: Metrics::new().unwrap(),
+            development: None,
+        };
+        Reload { app: Arc::new(app), source, ungated: Vec::new(), last: Ok(BUILT_IN.into()) }
+    }
+
+    #[tokio::test]
+    async fn a_good_file_takes_effect_and_a_bad_one_does_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("catalog.toml");
+        let mut reload = reload(&file);
+        let hash = |reload: &Reload| reload.app.entitlements.catalog().hash();
+        let first = hash(&reload);
+        reload.look(false).await;
+        assert_eq!(hash(&reload), first);
+
+        std::fs::write(&file, BUILT_IN.replace("limit = 10,", "limit = 11,")).unwrap();
+        reload.look(false).await;
+        let second = hash(&reload);
+        assert_ne!(second, first);
+
+        for bad in [
+            "schema = 1".to_owned(),
+            BUILT_IN.replace("forecast", "weather"),
+            BUILT_IN.replace("\"/v1/boardroom\"", "\"/v2/boardroom\""),
+        ] {
+            std::fs::write(&file, bad).unwrap();
+            reload.look(false).await;
+            assert_eq!(hash(&reload), second);
+        }
+        std::fs::remove_file(&file).unwrap();
+        reload.look(false).await;
+        assert_eq!(hash(&reload), second);
+
+        std::fs::write(&file, BUILT_IN).unwrap();
+        reload.look(false).await;
+        assert_eq!(hash(&reload), first);
+    }
+}

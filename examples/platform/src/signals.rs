@@ -37,21 +37,59 @@ impl Hangups {
     }
 }
 
-/// Waits until the process is asked to end: ctrl-c, or SIGTERM where there is such a signal.
-pub async fn end_requested() {
+/// The wish that the process ends: ctrl-c, or SIGTERM where there is such a signal.
+///
+/// From the moment it listens, such a signal no longer kills the process.
+#[derive(Debug)]
+pub struct EndSignals {
     #[cfg(unix)]
-    {
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl EndSignals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not allow it.
+    pub fn listen() -> Result<Self, StartError> {
         use tokio::signal::unix::{SignalKind, signal};
 
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = terminate.recv() => return,
-                ended = tokio::signal::ctrl_c() => if ended.is_ok() { return },
-            }
+        let failed = |error| StartError::one(format!("cannot listen for signals: {error}"));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+        })
+    }
+
+    /// Waits until one has come.
+    pub async fn requested(mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
     }
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Nothing can be heard: only a kill ends the process.
-        std::future::pending::<()>().await;
+}
+
+#[cfg(not(unix))]
+impl EndSignals {
+    /// Begins to listen.
+    ///
+    /// # Errors
+    ///
+    /// When the operating system does not allow it.
+    pub fn listen() -> Result<Self, StartError> {
+        Ok(Self {})
+    }
+
+    /// Waits until one has come.
+    pub async fn requested(self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            // Nothing can be heard: only a kill ends the process.
+            std::future::pending::<()>().await;
+        }
     }
 }

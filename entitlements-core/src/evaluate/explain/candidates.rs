@@ -124,16 +124,16 @@ fn policy_candidate(view: &View<'_>, policy: &Policy) -> Candidate {
 
 fn plan_candidates(view: &View<'_>, decision: &Decision) -> Vec<Candidate> {
     let mut found: Vec<_> =
-        view.snapshot.subscriptions().map(|(subscription, _)| subscribed(view, subscription)).collect();
+        view.snapshot.facts().subscriptions.iter().map(|subscription| subscribed(view, subscription)).collect();
     let Some(plan) = view.effect.plan else {
-        let why = match view.effect.subscription {
+        let why = match view.effect.subscription() {
             Some(subscription) => format!("the catalog does not know the plan `{}`", subscription.plan),
             None => "no subscription gives access, and the catalog has no default plan".into(),
         };
         found.push(Candidate::new("no plan", false, why));
         return found;
     };
-    if view.effect.subscription.is_none() {
+    if view.effect.subscription().is_none() {
         found.push(Candidate::new(plan.key(), true, "the catalog's default plan is in effect"));
     }
     match view.snapshot.instead(view.meter().index) {

@@ -7,7 +7,7 @@ use super::candidates::show;
 use super::{Change, ChangeKind};
 use crate::catalog::FeatureKind;
 use crate::decision::{Decision, Reason, Source};
-use crate::evaluate::{View, evaluate, offer};
+use crate::evaluate::{Horizon, View, evaluate, offer};
 use crate::grant::{Grant, GrantKind};
 use crate::id::{FeatureKey, GrantId};
 use crate::policy::{Effect, Policy, When};
@@ -100,7 +100,7 @@ fn waiting(view: &View<'_>, decision: &Decision) -> Option<Change> {
 }
 
 fn other_plans<'a>(view: &View<'a>, decision: &Decision) -> impl Iterator<Item = Change> + use<'a> {
-    let plans = offer::upgrade(view, decision.reason);
+    let plans = offer::upgrade(view, decision.reason, &mut Horizon::new(view.now));
     let feature = view.feature.key();
     let kind = view.feature.kind();
     plans.into_iter().map(move |plan| Change {
