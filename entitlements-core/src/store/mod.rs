@@ -10,6 +10,9 @@
 //!
 //! [`Store`] is all of them. Every write that changes what a company may do takes the next number of one sequence as the
 //! company's revision, in the same transaction as the change; a write to a policy does the same for all policies.
+//! Usage takes no revision: it is loaded with the facts, and counted by the store itself.
+//!
+//! Instants are kept to the microsecond.
 
 mod error;
 mod forward;
@@ -73,6 +76,7 @@ pub enum Inserted {
 ///
 /// * `put_subscription` inserts or replaces by id, and appends the new state to the history when it differs from the
 ///   last. Putting the stored state again changes nothing, not even the revision.
+/// * `put_addon` and `put_override` take a revision whether or not they change something.
 /// * An id that belongs to another company is refused as [`StoreErrorKind::Unsupported`]; a subscription never moves.
 #[async_trait]
 pub trait SubscriptionStore: Debug + Send + Sync + 'static {
@@ -112,6 +116,7 @@ pub trait SubscriptionStore: Debug + Send + Sync + 'static {
 ///
 /// * A stored grant never changes, except that `void_grant` sets its `voided_at` once.
 /// * Voiding leaves spent units spent.
+/// * A cursor that no page gave is refused as [`StoreErrorKind::Unsupported`].
 #[async_trait]
 pub trait GrantStore: Debug + Send + Sync + 'static {
     /// Stores a new grant.
@@ -167,7 +172,10 @@ pub trait PolicyStore: Debug + Send + Sync + 'static {
 ///   first counters of all buckets after the debit.
 /// * A counter that crosses one of its alert thresholds from below gets one alert, in the same step. A counter crosses a
 ///   threshold at most once: a refund and a new debit raise no second alert.
-/// * `refund` takes back what the receipt lists, once; a second refund changes nothing. An unknown receipt is `None`.
+/// * `refund` takes back what the receipt lists, once; a second refund changes nothing. An unknown receipt is `None`. The
+///   key of a refunded receipt stays used.
+/// * A new key with the receipt id of another operation of the company is an error, and nothing changes.
+/// * The end of a counter's period is that of the last debit.
 #[async_trait]
 pub trait UsageStore: Debug + Send + Sync + 'static {
     /// Takes units, or refuses.

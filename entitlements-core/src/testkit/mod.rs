@@ -41,6 +41,7 @@ pub mod hostile;
 mod model;
 pub mod policy;
 pub mod race;
+mod random;
 pub mod receipt;
 pub mod snapshot;
 pub mod subscription;

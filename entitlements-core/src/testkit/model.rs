@@ -7,10 +7,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::fixtures::{
-    addon, bucket, company, condition, debit, december, feature, grant, grant_id, granted, key, monthly, now,
-    overriding, part, plan, policy, policy_id, receipt_id, subscription, subscription_id, units, user,
-    yearly,
+    addon, bucket, company, condition, debit, feature, grant, grant_id, key, now, overriding, part, plan,
+    policy, policy_id, receipt_id, subscription, subscription_id, units, user,
 };
+use super::random::{FEW, Random, random_counter};
 use crate::facts::{Facts, Revision};
 use crate::policy::{Effect, Policy, Target};
 use crate::store::{
@@ -18,7 +18,7 @@ use crate::store::{
     SubscriptionStore, UsageStore,
 };
 use crate::subscription::{Subscription, SubscriptionStatus};
-use crate::usage::{Counter, Debit, UsageAlert};
+use crate::usage::{Debit, UsageAlert};
 use crate::{Amount, Grant, MemoryStore};
 
 /// Runs random operations on an empty `store` and on a [`MemoryStore`]; every answer must agree.
@@ -46,7 +46,6 @@ pub async fn agrees_with_memory(store: &impl Store, seed: u64, operations: u32) 
 }
 
 const COMPANIES: [&str; 3] = ["acme", "ACME", "other"];
-const FEW: [&str; 4] = ["a", "b", "c", "d"];
 
 struct Model<'a, S> {
     store: &'a S,
@@ -383,51 +382,4 @@ fn sorted(mut facts: Facts) -> Facts {
         .usage
         .sort_by(|a, b| (&a.meter, &a.bucket, a.period_start).cmp(&(&b.meter, &b.bucket, b.period_start)));
     facts
-}
-
-fn random_counter(random: &mut Random) -> Counter {
-    let limit = match random.below(12) {
-        0 => None,
-        1 => Some(Amount::MAX.get()),
-        _ => Some(random.below(30)),
-    };
-    let mut counter = match random.below(4) {
-        0 => monthly(limit),
-        1 => yearly(limit),
-        2 => Counter { period: december(), ..monthly(limit) },
-        _ => granted(random.pick(&FEW), limit),
-    };
-    if random.one_in(2) {
-        counter.alerts = vec![(80, units(random.below(30))), (100, units(random.below(30)))];
-    }
-    counter
-}
-
-/// A small generator of numbers (splitmix64): the same seed, the same numbers, for ever.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound
-    }
-
-    fn index(&mut self, length: usize) -> usize {
-        usize::try_from(self.below(length as u64)).unwrap()
-    }
-
-    fn one_in(&mut self, chance: u64) -> bool {
-        self.below(chance) == 0
-    }
-
-    fn pick<'t>(&mut self, texts: &[&'t str]) -> &'t str {
-        texts[self.index(texts.len())]
-    }
 }

@@ -170,3 +170,13 @@ pub async fn a_refunded_key_stays_used(store: &impl Store) {
     assert_eq!(other, DebitOutcome::Conflict);
     assert_eq!(used(store, "acme", &monthly(10)).await, 0);
 }
+
+/// A new key with the receipt id of another operation is an error, and nothing changes.
+pub async fn a_taken_receipt_id_is_an_error(store: &impl Store) {
+    let first = recorded(store, &debit("acme", "a", 4, [monthly(10)])).await;
+    let before = facts(store, "acme").await;
+    let second = Debit { receipt: first.id.clone(), ..debit("acme", "b", 1, [monthly(10)]) };
+    assert!(!store.debit(&second).await.unwrap_err().is_retryable());
+    assert_eq!(facts(store, "acme").await, before);
+    assert_eq!(store.receipt(&company("acme"), &key("b")).await.unwrap(), None);
+}

@@ -111,6 +111,7 @@ macro_rules! store_suite {
             an_unknown_receipt_cannot_be_refunded
             refunded_units_can_be_taken_again
             a_refunded_key_stays_used
+            a_taken_receipt_id_is_an_error
         }
         $crate::store_cases! { $harness, alert:
             an_alert_is_raised_when_a_threshold_is_reached

@@ -76,7 +76,7 @@ fn collect_times<'j>(json: &'j Json, times: &mut Vec<&'j str>) {
             for (operator, argument) in parts {
                 match argument.as_array() {
                     Some(pair) if operator == "time_between" => {
-                        times.extend(pair.iter().filter_map(Json::as_str))
+                        times.extend(pair.iter().filter_map(Json::as_str));
                     }
                     _ => collect_times(argument, times),
                 }

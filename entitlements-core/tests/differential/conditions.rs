@@ -106,9 +106,8 @@ fn attribute(path: &Json, scene: &Scene<'_>) -> Option<Attribute> {
 }
 
 fn compare(operator: &str, left: &Attribute, right: &Attribute) -> Truth {
-    let (left, right) = match (left, right) {
-        (Attribute::Value(left), Attribute::Value(right)) => (left, right),
-        _ => return by_order(operator, instant(left).zip(instant(right)).map(|(a, b)| a.cmp(&b))),
+    let (Attribute::Value(left), Attribute::Value(right)) = (left, right) else {
+        return by_order(operator, instant(left).zip(instant(right)).map(|(a, b)| a.cmp(&b)));
     };
     match operator {
         "eq" => equal(left, right),

@@ -116,7 +116,7 @@ fn sub(random: &mut Random, world: &World, focus: [Instant; 2]) -> Sub {
     }
 }
 
-fn award(random: &mut Random, id: &str, focus: [Instant; 2]) -> Award {
+pub(crate) fn award(random: &mut Random, id: &str, focus: [Instant; 2]) -> Award {
     let all = [&FLAGS[..], &METERS, &METERS, &METERS, &PARTS, &GAUGES, &VALUES, &["ghost"]].concat();
     let feature = *random.pick(&all);
     let is_meter = METERS.contains(&feature) || PARTS.contains(&feature);
@@ -167,11 +167,9 @@ fn counts(random: &mut Random, world: &World, focus: [Instant; 2]) -> Vec<Count>
         counts.insert((PARTS[0].into(), "part".into(), calendar_period("month", now).start), 5);
     }
     for grant in &world.awards {
-        if let Some(full) = grant.amount {
-            if random.chance(70) {
-                let used = *random.pick(&[0, 1, full - 1, full, full, full / 2]);
-                counts.insert((grant.feature.clone(), format!("grant/{}", grant.id), 0), used);
-            }
+        if let Some(full) = grant.amount.filter(|_| random.chance(70)) {
+            let used = *random.pick(&[0, 1, full - 1, full, full, full / 2]);
+            counts.insert((grant.feature.clone(), format!("grant/{}", grant.id), 0), used);
         }
     }
     let mut counts: Vec<Count> = counts

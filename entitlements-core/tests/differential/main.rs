@@ -2,6 +2,7 @@
 //!
 //! The second reading shares no code with the library. `DIFFERENTIAL_CASES` sets the number of companies,
 //! `DIFFERENTIAL_SEED` the sequence, and `DIFFERENTIAL_CASE` picks out one of them.
+//! Of several differences the one whose class contains `DIFFERENTIAL_CLASS` is shown, else the most frequent.
 
 #[cfg(test)]
 mod allowance;
@@ -29,6 +30,8 @@ mod generate_policies;
 mod in_effect;
 #[cfg(test)]
 mod periods;
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod random;
 #[cfg(test)]

@@ -29,7 +29,7 @@ fn the_library_decides_as_the_plain_reading_does() {
     let seed = setting("DIFFERENTIAL_SEED").unwrap_or(1);
     let cases = match setting("DIFFERENTIAL_CASE") {
         Some(case) => case..case + 1,
-        None => 0..setting("DIFFERENTIAL_CASES").unwrap_or(4000),
+        None => 0..setting("DIFFERENTIAL_CASES").unwrap_or(5000),
     };
     let mut coverage = Coverage::default();
     let mut differences: BTreeMap<String, (u64, u64, Difference)> = BTreeMap::new();
@@ -59,7 +59,7 @@ fn the_library_decides_as_the_plain_reading_does() {
         for (count, case, difference) in &all {
             println!("{count} x {} (first: seed {seed}, case {case})", difference.class);
         }
-        let wanted = std::env::var("CLASS").unwrap_or_default();
+        let wanted = std::env::var("DIFFERENTIAL_CLASS").unwrap_or_default();
         all.sort_by_key(|(_, _, difference)| !difference.class.contains(&wanted));
         let (_, case, worst) = all.first().unwrap();
         panic!("DIFFERENTIAL_SEED={seed} DIFFERENTIAL_CASE={case}\n{}\n{}", worst.class, worst.text);

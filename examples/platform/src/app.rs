@@ -26,6 +26,21 @@ pub(crate) struct App {
     pub(crate) development: Option<Development>,
 }
 
+#[cfg(test)]
+impl App {
+    /// An application that sells what the built-in catalog does, and keeps everything in `store`.
+    pub(crate) fn over(store: SharedStore) -> Self {
+        let catalog: entitlements_core::Catalog = include_str!("../catalog.toml").parse().unwrap();
+        let metrics = Metrics::new().unwrap();
+        let entitlements = Entitlements::builder(catalog)
+            .shared_store(Arc::clone(&store))
+            .observer(crate::metrics::observer(&metrics))
+            .build();
+        let tokens = Tokens::new(&secrecy::SecretString::from("secret"));
+        Self { entitlements, store, tokens, metrics, development: None }
+    }
+}
+
 /// Every route of the platform.
 pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router {
     let mut router =

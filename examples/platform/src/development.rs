@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::routing::post;
 use axum::{Json, Router};
-use chrono::{TimeDelta, Utc};
+use chrono::{SubsecRound, TimeDelta, Utc};
 use entitlements_core::period::parse_duration;
 use entitlements_core::{Clock, SystemClock};
 use serde_json::{Value, json};
@@ -75,5 +75,5 @@ async fn advance(State(app): State<Arc<App>>, body: JsonObject) -> Result<Json<V
     })?;
     tracing::info!(%now, "the clock was moved");
     demo::ensure(&app.store, &app.entitlements.catalog(), now).await?;
-    Ok(Json(json!({ "now": now })))
+    Ok(Json(json!({ "now": now.trunc_subsecs(6) })))
 }

@@ -8,7 +8,7 @@ use axum::extract::State;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{MethodRouter, get};
 use axum::{Extension, Json, Router};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use entitlements_core::{Amount, Decision};
 use entitlements_tower::{Charges, Entitled, EntitlementLayer, UsageReport};
 use serde::Serialize;
@@ -114,7 +114,10 @@ async fn generate_report(
     charges: Option<Extension<Charges>>,
     _: OptionalJson,
 ) -> Json<Report> {
-    Json(Report { generated_at: app.entitlements.now(), served: Served::new(&decision, charges.as_deref()) })
+    Json(Report {
+        generated_at: app.entitlements.now().trunc_subsecs(6),
+        served: Served::new(&decision, charges.as_deref()),
+    })
 }
 
 /// Generates a text, which costs the tokens that the body names: `{"inputTokens": 812, "outputTokens": 4096}`.

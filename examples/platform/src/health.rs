@@ -60,3 +60,41 @@ async fn store_answers(app: &App) -> bool {
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.text())
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::response::Response;
+    use entitlements_core::{Action, Request, Subject};
+    use entitlements_sqlx::{SqliteConfig, SqliteStore};
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// An application whose store was closed under it.
+    async fn without_a_store() -> Arc<App> {
+        let store = SqliteStore::connect(&SqliteConfig::in_memory()).await.unwrap();
+        store.close().await;
+        Arc::new(App::over(Arc::new(store)))
+    }
+
+    #[tokio::test]
+    async fn without_its_store_the_platform_lives_and_is_not_ready() {
+        let app = without_a_store().await;
+        let (status, body) = ready(State(app)).await;
+        assert_eq!((status, body["store"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("unavailable")));
+    }
+
+    #[tokio::test]
+    async fn a_failure_of_the_store_is_503_counted_and_says_nothing_of_the_driver() {
+        let app = without_a_store().await;
+        let acme = Subject::company(CompanyId::new("acme").unwrap());
+        let error = app.entitlements.check(&Request::new(&acme, "forecast", Action::View)).await.unwrap_err();
+        let response: Response = Rejection::from(error).into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()["retry-after"], "1");
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap().to_lowercase();
+        assert!(!body.contains("pool") && !body.contains("sql") && !body.contains("closed"), "{body}");
+        assert!(app.metrics.text().contains("entitlements_store_errors_total 1"));
+    }
+}

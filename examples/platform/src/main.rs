@@ -1,9 +1,9 @@
 //! Runs the platform. See the library for what it is made of.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
-use platform::{Config, EndSignals, Environment, Platform};
+use platform::{Config, EndSignals, Environment, Platform, StartError};
 use tracing_subscriber::EnvFilter;
 
 /// A bad value, or something that cannot be opened.
@@ -14,8 +14,16 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return refused(&error),
     };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(directives) if !directives.is_empty() => EnvFilter::try_new(directives),
+        _ => Ok(EnvFilter::new("info")),
+    };
+    let filter = match filter {
+        Ok(filter) => filter,
+        Err(error) => return refused(&StartError::one(format!("RUST_LOG: {error}"))),
+    };
+    let colours = io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(io::stderr).init();
     match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime.block_on(run(config)),
         Err(error) => refused(&error),

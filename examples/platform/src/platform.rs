@@ -93,6 +93,9 @@ impl Platform {
             tracing::warn!(route = %open, "the catalog has no rule for this route; the platform's own is used");
         }
         if app.development.is_some() {
+            tracing::warn!(
+                "DEVELOPMENT MODE: whoever reaches this address can be anybody and move the clock"
+            );
             let (catalog, now) = (app.entitlements.catalog(), app.entitlements.now());
             demo::ensure(&app.store, &catalog, now)
                 .await

@@ -95,27 +95,17 @@ impl Reload {
 mod tests {
     use std::path::{Path, PathBuf};
 
-    use entitlements_core::{Entitlements, MemoryStore};
-    use secrecy::SecretString;
+    use entitlements_core::MemoryStore;
 
     use super::*;
     use crate::environment::Environment;
-    use crate::metrics::Metrics;
-    use crate::token::Tokens;
 
     const BUILT_IN: &str = include_str!("../catalog.toml");
 
     fn reload(file: &Path) -> Reload {
         std::fs::write(file, BUILT_IN).unwrap();
         let source = CatalogSource::new(Some(PathBuf::from(file)), Environment::default());
-        let catalog = source.parse(BUILT_IN).unwrap();
-        let app = App {
-            entitlements: Entitlements::builder(catalog).build(),
-            store: Arc::new(MemoryStore::default()),
-            tokens: Tokens::new(&SecretString::from("secret")),
-            metrics: Metrics::new().unwrap(),
-            development: None,
-        };
+        let app = App::over(Arc::new(MemoryStore::default()));
         Reload { app: Arc::new(app), source, ungated: Vec::new(), last: Ok(BUILT_IN.into()) }
     }
 

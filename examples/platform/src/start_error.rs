@@ -9,7 +9,9 @@ pub struct StartError {
 }
 
 impl StartError {
-    pub(crate) fn one(line: impl Into<String>) -> Self {
+    /// One thing that is wrong.
+    #[must_use]
+    pub fn one(line: impl Into<String>) -> Self {
         Self { lines: vec![one_line(&line.into())] }
     }
 

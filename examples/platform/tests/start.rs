@@ -1,4 +1,5 @@
 //! Starting: what is wrong is one clear line each, and exit code 2. A good start ends well.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::net::TcpListener;
 use std::path::Path;

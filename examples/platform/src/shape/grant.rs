@@ -1,6 +1,6 @@
 //! Grants as JSON.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, SubsecRound, Utc};
 use entitlements_core::grant::{Grant, GrantKind};
 use entitlements_core::id::{CompanyId, FeatureKey, GrantId, UserId};
 use entitlements_core::{ActionSet, Amount, ResourcePattern};
@@ -36,10 +36,11 @@ impl From<Grant> for GrantShape {
             resource: grant.resource,
             amount: grant.amount,
             kind: grant.kind,
-            starts_at: grant.starts_at,
+            // To the microsecond, as stores keep it.
+            starts_at: grant.starts_at.trunc_subsecs(6),
             ends_at: grant.ends_at,
             reason: grant.reason,
-            created_at: grant.created_at,
+            created_at: grant.created_at.trunc_subsecs(6),
             voided_at: grant.voided_at,
         }
     }

@@ -119,7 +119,10 @@ async fn a_trial_counts_until_it_is_voided() {
     server.send("GET", "/v1/boardroom", Some(&token), None).await.problem(402, "feature_not_in_plan");
     server.send("DELETE", &path, Some(&admin), None).await.problem(404, "not_found");
     let list = server.send("GET", &format!("{GRANTS}?companyId=starter-co"), Some(&token), None).await.json();
-    assert!(list["items"][0]["voidedAt"].is_string(), "{list}");
+    let mut expected = created.clone();
+    expected["voidedAt"] = list["items"][0]["voidedAt"].clone();
+    assert!(expected["voidedAt"].is_string(), "{list}");
+    assert_eq!(list["items"], json!([expected]));
     assert_eq!(list["next"], json!(null));
 }
 

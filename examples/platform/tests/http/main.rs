@@ -1,11 +1,20 @@
 //! The platform over real sockets: what a customer, an administrator and an attacker see.
 
+#[cfg(test)]
 mod api;
+#[cfg(test)]
 mod bodies;
+#[cfg(test)]
 mod development;
+#[cfg(test)]
 mod gateway;
+#[cfg(test)]
 mod identity;
+#[cfg(test)]
 mod lists;
+#[cfg(test)]
 mod policies;
+#[cfg(test)]
 mod support;
+#[cfg(test)]
 mod usage;
