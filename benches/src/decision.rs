@@ -13,8 +13,12 @@ const SEED: u64 = 20_261_124;
 
 /// Prints the table.
 pub(crate) fn run() -> Result<(), Failure> {
-    crate::say(&format!("decision: {ROUNDS} rounds in turn, seed {SEED}, medians; half of the questions are allowed"));
-    crate::say("| policies | floor ns | evaluate ns | ratio | spread ns | against 10 | allocations on allow |");
+    crate::say(&format!(
+        "decision: {ROUNDS} rounds in turn, seed {SEED}, medians; half of the questions are allowed"
+    ));
+    crate::say(
+        "| policies | floor ns | evaluate ns | ratio | spread ns | against 10 | allocations on allow |",
+    );
     crate::say("|---|---|---|---|---|---|---|");
     let mut ten = None;
     for count in [10, 100, 1_000, 10_000] {
@@ -38,7 +42,8 @@ pub(crate) fn run() -> Result<(), Failure> {
                 == (answer.allowed, answer.plan, answer.expires_at);
             // The floor does not tell apart why nothing allows.
             let same_reason = decision.reason.code() == answer.reason || answer.reason == "not_granted";
-            if !same || !same_reason || answer.rank.is_some() != matches!(decision.source, Source::Policy(_)) {
+            if !same || !same_reason || answer.rank.is_some() != matches!(decision.source, Source::Policy(_))
+            {
                 return Err(format!("the sides disagree: {decision:?}, {answer:?}").into());
             }
             if decision.is_allowed() {

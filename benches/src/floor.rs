@@ -89,7 +89,8 @@ impl Floor {
                 return Answer { allowed: true, reason: "allowed_by_plan", ..answer };
             }
         }
-        let line = self.pairs.get(place(feature, question.action)).and_then(|pair| pair.find(&question.context));
+        let line =
+            self.pairs.get(place(feature, question.action)).and_then(|pair| pair.find(&question.context));
         match line {
             Some(line) if line.allow => {
                 Answer { allowed: true, reason: "allowed_by_policy", rank: Some(line.rank), ..answer }

@@ -7,7 +7,9 @@ use entitlements_core::facts::Facts;
 use entitlements_core::id::{CompanyId, PlanKey, SubscriptionId, UserId};
 use entitlements_core::policy::{Policy, PolicySet};
 use entitlements_core::store::Policies;
-use entitlements_core::{Action, Catalog, Context, Request, Snapshot, Subject, Subscription, SubscriptionStatus};
+use entitlements_core::{
+    Action, Catalog, Context, Request, Snapshot, Subject, Subscription, SubscriptionStatus,
+};
 use serde_json::{Value, json};
 
 use crate::Failure;

@@ -316,9 +316,12 @@ fn bind_overrides(facts: &Facts, catalog: &Catalog) -> Vec<(FeatureIndex, Option
 
 fn bind_addons(facts: &Facts, catalog: &Catalog) -> Vec<(FeatureIndex, AddOnSum)> {
     let mut sums: Vec<(FeatureIndex, AddOnSum)> = Vec::new();
-    for owned in facts.addons.iter().filter(|owned| owned.quantity > 0) {
-        for entry in catalog.addon(owned.addon.as_str()).map_or(&[][..], |addon| addon.entries()) {
-            let given = addon_sum(entry.actions, entry.kind, owned.quantity);
+    // In catalog order, so that the order of the facts does not matter.
+    for addon in catalog.addons() {
+        let owned = facts.addons.iter().filter(|owned| owned.addon.as_str() == addon.key());
+        let quantity = owned.fold(0u32, |sum, owned| sum.saturating_add(owned.quantity));
+        for entry in addon.entries().iter().filter(|_| quantity > 0) {
+            let given = addon_sum(entry.actions, entry.kind, quantity);
             match sums.iter_mut().find(|(feature, _)| *feature == entry.feature) {
                 Some((_, sum)) => sum.join(&given),
                 None => sums.push((entry.feature, given)),

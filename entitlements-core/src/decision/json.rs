@@ -55,3 +55,54 @@ impl Serialize for Decision {
         self.to_json().serialize(serializer)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::facts::Revision;
+    use crate::{Action, Amount, Catalog, Reason, Source};
+
+    #[test]
+    fn a_decision_has_every_member() {
+        let catalog: Catalog =
+            "schema = 1\npast_due_grace = \"7d\"\n[features]\nreports = { type = \"meter\" }"
+                .parse()
+                .unwrap();
+        let at: DateTime<Utc> = "2026-12-07T09:00:00Z".parse().unwrap();
+        let decision = Decision {
+            reason: Reason::QuotaExceeded,
+            source: Source::Plan("starter"),
+            feature: "reports".into(),
+            action: Action::Create,
+            plan: Some("starter"),
+            value: None,
+            quota: Some(QuotaStatus {
+                meter: "reports",
+                limit: Some(Amount::from(10)),
+                used: Amount::from(10),
+                remaining: Some(Amount::ZERO),
+                overage: Amount::ZERO,
+                resets_at: Some(at),
+                soft: false,
+            }),
+            expires_at: Some(at),
+            as_of: Revision(42),
+            catalog: catalog.hash(),
+            degraded: Some(Duration::from_millis(2500)),
+            upgrade: vec!["pro", "enterprise"],
+        };
+        assert_eq!(
+            serde_json::to_value(&decision).unwrap(),
+            json!({
+                "allowed": false, "reason": "quota_exceeded", "source": {"type": "plan", "id": "starter"},
+                "feature": "reports", "action": "create", "plan": "starter", "value": null,
+                "quota": {"meter": "reports", "limit": 10, "used": 10, "remaining": 0, "overage": 0,
+                          "resetsAt": "2026-12-07T09:00:00Z", "soft": false},
+                "expiresAt": "2026-12-07T09:00:00Z", "asOf": 42, "catalog": catalog.hash().short(),
+                "degraded": 2, "upgrade": [{"plan": "pro"}, {"plan": "enterprise"}]
+            })
+        );
+    }
+}

@@ -78,7 +78,7 @@ impl Entitlements {
     /// [`Taken`](crate::ErrorKind::Taken) when the id exists;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn grant(&self, new: NewGrant) -> Result<Grant, Error> {
-        let now = self.now();
+        let now = whole_micros(self.now());
         let catalog = self.0.catalog.load();
         let Some(feature) = catalog.feature(new.feature.as_str()) else {
             return Err(Error::invalid("feature", format!("unknown feature `{}`", new.feature)));
@@ -102,8 +102,9 @@ impl Entitlements {
                 return Err(Error::invalid("resource", "a grant with an amount covers every resource"));
             }
         }
-        let starts_at = new.starts_at.unwrap_or(now);
-        if let Some(end) = new.ends_at {
+        let starts_at = new.starts_at.map_or(now, whole_micros);
+        let ends_at = new.ends_at.map(whole_micros);
+        if let Some(end) = ends_at {
             if end <= starts_at {
                 return Err(Error::invalid("endsAt", "must be after `startsAt`"));
             }
@@ -125,7 +126,7 @@ impl Entitlements {
             amount: new.amount,
             kind: new.kind,
             starts_at,
-            ends_at: new.ends_at,
+            ends_at,
             reason: new.reason,
             created_at: now,
             voided_at: None,
@@ -215,4 +216,9 @@ impl Entitlements {
         }
         Ok(())
     }
+}
+
+/// An instant as stores keep it: in whole microseconds, cut.
+fn whole_micros(instant: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(instant.timestamp_micros()).unwrap_or(instant)
 }

@@ -180,8 +180,10 @@ pub(crate) struct Allowance {
     pub(crate) included: bool,
     /// Units that may be taken; `None` is any number.
     pub(crate) room: Option<Amount>,
-    /// The first source with units left, or else the first.
+    /// The first source in burn order that has units left.
     pub(crate) source: Option<Source>,
+    /// The first grant in burn order.
+    pub(crate) first: Option<Source>,
     /// What is shown.
     pub(crate) status: QuotaStatus,
 }
@@ -193,6 +195,7 @@ impl Allowance {
             included: false,
             room: Some(Amount::ZERO),
             source: None,
+            first: None,
             status: QuotaStatus {
                 meter: view.meter().key(),
                 limit: Some(Amount::ZERO),
@@ -203,12 +206,14 @@ impl Allowance {
                 soft: false,
             },
         };
-        let mut first = None;
         for (grant, amount) in view.amount_grants(horizon) {
             sum.included = true;
             let left = amount.saturating_sub(grant.used);
-            let slot = if left.is_zero() { &mut first } else { &mut sum.source };
-            slot.get_or_insert_with(|| Source::Grant(grant.grant.id.clone()));
+            let source = || Source::Grant(grant.grant.id.clone());
+            sum.first.get_or_insert_with(source);
+            if !left.is_zero() {
+                sum.source.get_or_insert_with(source);
+            }
             sum.room = add(sum.room, Some(left));
             sum.status.limit = add(sum.status.limit, Some(amount));
             sum.status.used = sum.status.used.saturating_add(grant.used);
@@ -219,7 +224,6 @@ impl Allowance {
         {
             sum.take_plan(view, plan, given, horizon);
         }
-        sum.source = sum.source.or(first);
         sum
     }
 
@@ -254,7 +258,8 @@ impl Allowance {
 
 /// The quota to show: the one with the least left, and of those the one that resets last.
 fn tighter(a: &QuotaNow<'_>, b: &QuotaNow<'_>) -> std::cmp::Ordering {
-    let left = |quota: &QuotaNow<'_>| quota.left().unwrap_or(Amount::MAX);
+    // Unlimited is more than any number.
+    let left = |quota: &QuotaNow<'_>| (quota.limit.is_none(), quota.left());
     let end = |quota: &QuotaNow<'_>| quota.period.end.unwrap_or(DateTime::<Utc>::MAX_UTC);
     left(a).cmp(&left(b)).then_with(|| end(b).cmp(&end(a)))
 }

@@ -6,6 +6,7 @@ mod counterfactual;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 
 use super::in_effect::InEffect;
 use super::{Horizon, View, evaluate, steps};
@@ -15,7 +16,8 @@ use crate::request::Request;
 use crate::snapshot::Snapshot;
 
 /// One step of the decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StepKind {
     /// Does the catalog know the feature?
     Known,
@@ -57,7 +59,8 @@ impl fmt::Display for StepKind {
 }
 
 /// What a step said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StepOutcome {
     /// It decided: allowed.
     Allow,
@@ -80,7 +83,7 @@ impl StepOutcome {
 }
 
 /// Something a step looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Candidate {
     /// The id of the grant, plan, subscription, policy or feature.
     pub id: String,
@@ -97,7 +100,7 @@ impl Candidate {
 }
 
 /// One step with everything it looked at.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Step {
     /// Which step.
     pub step: StepKind,
@@ -108,7 +111,8 @@ pub struct Step {
 }
 
 /// What kind of change would turn a denial into an allow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
     /// Another plan.
     Plan,
@@ -137,7 +141,7 @@ impl ChangeKind {
 }
 
 /// A change that alone would turn the denial into an allow.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Change {
     /// What kind of change.
     pub kind: ChangeKind,
@@ -148,7 +152,7 @@ pub struct Change {
 }
 
 /// A decision with every step, every candidate, and what would change it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Explanation {
     /// The decision: what [`evaluate`](crate::evaluate()) says.
     pub decision: Decision,

@@ -27,8 +27,7 @@ fn would_allow(view: &View<'_>, plan: &Plan, horizon: &mut Horizon) -> bool {
             let allowance = Allowance::under(view, Some(plan), horizon);
             allowance.included && allowance.fits(view.request.amount)
         }
-        FeatureKind::Gauge => {
-            steps::gauge_status(view, plan).is_some_and(|status| steps::gauge_fits(&status, view.request.amount))
-        }
+        FeatureKind::Gauge => steps::gauge_status(view, plan)
+            .is_some_and(|status| steps::gauge_fits(&status, view.request.amount)),
     }
 }

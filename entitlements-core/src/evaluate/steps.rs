@@ -67,7 +67,7 @@ fn meter(view: &View<'_>, horizon: &mut Horizon) -> Option<Outcome> {
     }
     let plan = || view.effect.plan.map(|plan| Source::Plan(plan.key()));
     let outcome = if allowance.fits(view.request.amount) {
-        let source = allowance.source.or_else(plan)?;
+        let source = allowance.source.or(allowance.first).or_else(plan)?;
         let reason = match source {
             Source::Grant(_) => Reason::AllowedByGrant,
             _ => Reason::AllowedByPlan,
@@ -75,7 +75,7 @@ fn meter(view: &View<'_>, horizon: &mut Horizon) -> Option<Outcome> {
         Outcome::new(reason, source)
     } else {
         // Only grants can be short without a plan in effect.
-        Outcome::new(Reason::QuotaExceeded, plan().or(allowance.source).unwrap_or(Source::Default))
+        Outcome::new(Reason::QuotaExceeded, plan().or(allowance.first).unwrap_or(Source::Default))
     };
     Some(outcome.with_quota(allowance.status))
 }
@@ -84,7 +84,8 @@ fn gauge(view: &View<'_>) -> Option<Outcome> {
     let plan = view.effect.plan?;
     let status = gauge_status(view, plan)?;
     let source = Source::Plan(plan.key());
-    let reason = if gauge_fits(&status, view.request.amount) { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
+    let reason =
+        if gauge_fits(&status, view.request.amount) { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
     Some(Outcome::new(reason, source).with_quota(status))
 }
 

@@ -8,18 +8,18 @@ use crate::world::{World, amount, policy};
 fn allocations(world: &World, request: &Request<'_>) -> u64 {
     let snapshot = world.snapshot();
     let mut allowed = false;
-    let measured =
-        measure(|| allowed = evaluate(request, &snapshot, &world.catalog, world.now).is_allowed());
+    let measured = measure(|| allowed = evaluate(request, &snapshot, &world.catalog, world.now).is_allowed());
     assert!(allowed);
     measured.count_total
 }
 
 #[test]
 fn an_allow_allocates_nothing() {
-    let world = World::on("pro")
-        .used_monthly("reports", 7)
-        .granted("g", "secret", |_| {})
-        .granted("units", "reports", |grant| grant.amount = Some(amount(3)));
+    let world = World::on("pro").used_monthly("reports", 7).granted("g", "secret", |_| {}).granted(
+        "units",
+        "reports",
+        |grant| grant.amount = Some(amount(3)),
+    );
     let subject = world.company();
     for feature in ["boardroom", "reports", "ai_in", "burst", "seats", "secret", "upload_mb"] {
         let request = Request::new(&subject, feature, Action::Create);

@@ -60,7 +60,7 @@ pub(crate) fn recurring(world: &World, now: Instant) -> Vec<(&'static str, Insta
     all
 }
 
-fn collect_texts<'j>(json: &'j Json, texts: &mut Vec<&'j str>) {
+pub(crate) fn collect_texts<'j>(json: &'j Json, texts: &mut Vec<&'j str>) {
     match json {
         Json::String(text) => texts.push(text),
         Json::Array(parts) => parts.iter().for_each(|part| collect_texts(part, texts)),
@@ -69,7 +69,7 @@ fn collect_texts<'j>(json: &'j Json, texts: &mut Vec<&'j str>) {
     }
 }
 
-fn collect_times<'j>(json: &'j Json, times: &mut Vec<&'j str>) {
+pub(crate) fn collect_times<'j>(json: &'j Json, times: &mut Vec<&'j str>) {
     match json {
         Json::Array(parts) => parts.iter().for_each(|part| collect_times(part, times)),
         Json::Object(parts) => {

@@ -38,6 +38,14 @@ pub(crate) struct Trial<'a> {
     pub(crate) focus: [Instant; 2],
 }
 
+/// A question and both answers.
+struct Said {
+    ask: Ask,
+    now: Instant,
+    answer: Answer,
+    decision: Decision,
+}
+
 impl Trial<'_> {
     /// Asks several questions.
     pub(crate) fn run(&self, random: &mut Random, coverage: &mut Coverage) -> Vec<Difference> {
@@ -51,9 +59,8 @@ impl Trial<'_> {
             let answer = decide(self.world, &ask, now, &coverage.seen);
             self.note(&answer, &ask, now, coverage);
             let decision = engine::ask(&ask, self.world, self.snapshot, self.catalog, now);
-            let difference = self
-                .compare(&ask, now, &answer, &decision)
-                .or_else(|| self.outlive(random, &ask, now, &answer, &decision, &fixed, coverage));
+            let said = Said { ask, now, answer, decision };
+            let difference = self.compare(&said).or_else(|| self.outlive(random, &said, &fixed, coverage));
             differences.extend(difference);
         }
         differences
@@ -100,7 +107,8 @@ impl Trial<'_> {
         ask.amount = amount;
     }
 
-    fn compare(&self, ask: &Ask, now: Instant, answer: &Answer, decision: &Decision) -> Option<Difference> {
+    fn compare(&self, said: &Said) -> Option<Difference> {
+        let Said { answer, decision, .. } = said;
         let mut parts = answer.differs_from(&engine::answer(decision));
         let mut part = |name: &str, same: bool| {
             if !same {
@@ -113,7 +121,7 @@ impl Trial<'_> {
         (!parts.is_empty()).then(|| {
             let class = format!("{} | of {}", parts.join(", "), answer.reason);
             let text = format!("plain reading: {answer:#?}\nlibrary: {decision:#?}");
-            Difference { class, text: self.describe(ask, now, &text) }
+            Difference { class, text: self.describe(said, &text) }
         })
     }
 
@@ -121,13 +129,12 @@ impl Trial<'_> {
     fn outlive(
         &self,
         random: &mut Random,
-        ask: &Ask,
-        now: Instant,
-        answer: &Answer,
-        decision: &Decision,
+        said: &Said,
         fixed: &[(&'static str, Instant)],
         coverage: &mut Coverage,
     ) -> Option<Difference> {
+        let Said { ask, now, answer, decision } = said;
+        let now = *now;
         // The library counts nanoseconds; the first whole microsecond that is not before is meant.
         let expires = decision.expires_at.map(|end| (end + TimeDelta::nanoseconds(999)).timestamp_micros());
         let mut candidates: Vec<(&'static str, Instant)> = recurring(self.world, now);
@@ -150,7 +157,7 @@ impl Trial<'_> {
                     let text = format!("expires_at {} is not after now\n{decision:#?}", to_text(clamp(end)));
                     return Some(Difference {
                         class: "expires_at in the past".into(),
-                        text: self.describe(ask, now, &text),
+                        text: self.describe(said, &text),
                     });
                 }
                 samples.push(("last moment", end - 1));
@@ -169,13 +176,13 @@ impl Trial<'_> {
                 let text = format!(
                     "at {at} ({kind}) the plain reading says {later:#?}\nbut now {answer:#?}\nlibrary {decision:#?}"
                 );
-                return Some(Difference { class, text: self.describe(ask, now, &text) });
+                return Some(Difference { class, text: self.describe(said, &text) });
             }
         }
         None
     }
 
-    fn describe(&self, ask: &Ask, now: Instant, text: &str) -> String {
+    fn describe(&self, Said { ask, now, .. }: &Said, text: &str) -> String {
         let toml = self.world.catalog.to_toml();
         let World { catalog: _, company, subs, addons, overrides, awards, rules, counts, levels } =
             self.world;
@@ -183,7 +190,7 @@ impl Trial<'_> {
             "catalog:\n{toml}\ncompany {company}\nsubscriptions {subs:#?}\nadd-ons {addons:?}\noverrides {overrides:?}\n\
              grants {awards:#?}\npolicies {rules:?}\ncounters {counts:#?}\nlevels {levels:?}\n\
              now {now} = {}\n{ask:?}\n{text}\n",
-            to_text(now)
+            to_text(*now)
         )
     }
 

@@ -131,20 +131,24 @@ pub(crate) fn ask(
     catalog: &Catalog,
     now: Instant,
 ) -> Decision {
+    with_request(ask, &world.company, |request| evaluate(request, snapshot, catalog, at(now)))
+}
+
+/// Lends a question in the library's types.
+pub(crate) fn with_request<T>(ask: &Ask, company: &str, read: impl FnOnce(&Request<'_>) -> T) -> T {
     let subject = Subject {
-        company: CompanyId::new(&world.company).unwrap(),
+        company: CompanyId::new(company).unwrap(),
         user: ask.user.as_ref().map(|user| UserId::new(user).unwrap()),
     };
     let context = Context::from_json(ask.context.clone()).unwrap();
-    let request = Request {
+    read(&Request {
         subject: &subject,
         feature: &ask.feature,
         action: ask.action.parse().unwrap(),
         resource: ask.resource.as_deref(),
         amount: amount(ask.amount),
         context: &context,
-    };
-    evaluate(&request, snapshot, catalog, at(now))
+    })
 }
 
 /// The library's decision, in our words.

@@ -104,7 +104,8 @@ const OTHERS: [&str; 6] = [
 
 fn path(random: &mut Random) -> &'static str {
     let lists = [&NUMBERS[..], &TEXTS, &OTHERS].concat();
-    *random.pick(&lists)
+    let path: &&str = random.pick(&lists);
+    path
 }
 
 fn number(random: &mut Random) -> Json {
@@ -124,9 +125,10 @@ fn number(random: &mut Random) -> Json {
 }
 
 fn text(random: &mut Random) -> &'static str {
-    *random.pick(&[
+    let text: &&str = random.pick(&[
         "eu", "eu-west", "us", "", "u1", "u2", "acme", "report:7", "report:", "free", "pro", "linux", "gold",
-    ])
+    ]);
+    text
 }
 
 fn scalar(random: &mut Random) -> Json {
@@ -234,8 +236,8 @@ fn leaf(random: &mut Random, focus: [Instant; 2]) -> Json {
 /// Attributes of all types; each may be missing, or something unexpected.
 pub(crate) fn context(random: &mut Random, focus: [Instant; 2]) -> Json {
     let other = *random.pick(&focus);
-    let until =
-        to_text(near(random, other)).replace('Z', *random.pick(&["Z", "+00:00", "+02:00", "-00:30", "?"]));
+    let zone: &&str = random.pick(&["Z", "+00:00", "+02:00", "-00:30", "?"]);
+    let until = to_text(near(random, other)).replace('Z', zone);
     let tags = [
         json!(["eu", "gold"]),
         json!([]),

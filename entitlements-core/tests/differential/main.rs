@@ -39,4 +39,6 @@ mod spec;
 #[cfg(test)]
 mod trials;
 #[cfg(test)]
+mod truths;
+#[cfg(test)]
 mod world;

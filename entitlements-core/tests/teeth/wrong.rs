@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -16,6 +17,9 @@ use entitlements_core::store::{
 };
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
 use entitlements_core::{Amount, Grant, MemoryStore, Subscription};
+
+/// How often a caller gives way before it goes on alone.
+const PATIENCE: usize = 100_000;
 
 type Result<T> = std::result::Result<T, StoreError>;
 
@@ -45,6 +49,7 @@ pub(crate) struct Store {
     wrong: Wrong,
     memory: MemoryStore,
     notes: Mutex<Notes>,
+    waiting: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
@@ -57,7 +62,7 @@ struct Notes {
 
 impl Store {
     pub(crate) fn new(wrong: Wrong) -> Self {
-        Self { wrong, memory: MemoryStore::default(), notes: Mutex::default() }
+        Self { wrong, memory: MemoryStore::default(), notes: Mutex::default(), waiting: AtomicUsize::new(0) }
     }
 
     fn is(&self, wrong: Wrong) -> bool {
@@ -76,8 +81,15 @@ impl SnapshotStore for Store {
             facts.revision = Revision(facts.revision.0.saturating_sub(1));
         }
         if self.is(Wrong::MixesStates) {
-            give_way().await;
-            facts.addons = self.memory.load(company, now).await?.addons;
+            // Until a writer got in between, or there is none.
+            for _ in 0..PATIENCE {
+                tokio::task::yield_now().await;
+                let later = self.memory.load(company, now).await?;
+                if later.revision != facts.revision {
+                    facts.addons = later.addons;
+                    break;
+                }
+            }
         }
         if let Some(extra) = self.notes.lock().unwrap().extra_refunds.get(company) {
             for counter in &mut facts.usage {
@@ -252,7 +264,7 @@ impl Store {
             }
             counter.limit = None;
         }
-        give_way().await;
+        self.give_way().await;
         self.memory.debit(&debit).await
     }
 
@@ -261,7 +273,7 @@ impl Store {
         if let Some(first) = self.notes.lock().unwrap().seen.get(&debit.key) {
             return Ok(DebitOutcome::Duplicate(first.clone()));
         }
-        give_way().await;
+        self.give_way().await;
         let key = debit.key.clone();
         debit.key = IdempotencyKey::new(debit.receipt.as_str()).unwrap();
         let outcome = self.memory.debit(&debit).await?;
@@ -269,6 +281,17 @@ impl Store {
             self.notes.lock().unwrap().seen.insert(key, receipt.clone());
         }
         Ok(outcome)
+    }
+
+    /// Waits until many callers have got as far as this one, or there are none.
+    async fn give_way(&self) {
+        self.waiting.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..PATIENCE {
+            if self.waiting.load(Ordering::SeqCst) >= 20 {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
     }
 
     async fn note(&self, debit: &Debit, outcome: &mut DebitOutcome) -> Result<()> {
@@ -290,13 +313,6 @@ impl Store {
             _ => {}
         }
         Ok(())
-    }
-}
-
-/// Long enough for others to get in between.
-async fn give_way() {
-    for _ in 0..200 {
-        tokio::task::yield_now().await;
     }
 }
 

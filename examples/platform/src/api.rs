@@ -21,6 +21,7 @@ use crate::problem::Rejection;
 pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/check", post(check::check))
+        .route("/explain", post(check::explain))
         .route("/grants", post(grants::create).get(grants::list))
         .route("/grants/{id}", axum::routing::delete(grants::void))
         .route("/policies", post(policies::create).get(policies::list))

@@ -1,5 +1,4 @@
 //! Shapes: the JSON forms of what the API answers with. camelCase; absent is `null`; times are RFC 3339 in UTC.
 
-pub(crate) mod decision;
 pub(crate) mod grant;
 pub(crate) mod usage;

@@ -123,8 +123,13 @@ fn policy_candidate(view: &View<'_>, policy: &Policy) -> Candidate {
 }
 
 fn plan_candidates(view: &View<'_>, decision: &Decision) -> Vec<Candidate> {
-    let mut found: Vec<_> =
-        view.snapshot.facts().subscriptions.iter().map(|subscription| subscribed(view, subscription)).collect();
+    let mut found: Vec<_> = view
+        .snapshot
+        .facts()
+        .subscriptions
+        .iter()
+        .map(|subscription| subscribed(view, subscription))
+        .collect();
     let Some(plan) = view.effect.plan else {
         let why = match view.effect.subscription() {
             Some(subscription) => format!("the catalog does not know the plan `{}`", subscription.plan),

@@ -1,18 +1,16 @@
-//! `POST /check`: may this company, or this user of it, do that?
+//! `POST /check` and `POST /explain`: may this company, or this user of it, do that, and why?
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use entitlements_core::id::CompanyId;
-use entitlements_core::{Amount, Context, Request, Subject};
+use entitlements_core::{Action, Amount, Context, Decision, Explanation, Request, Subject};
 
 use crate::app::App;
 use crate::body::JsonObject;
 use crate::caller::Caller;
 use crate::problem::Rejection;
 use crate::read;
-use crate::shape::decision::DecisionShape;
 
 const FIELDS: [&str; 7] = ["companyId", "userId", "feature", "action", "resource", "amount", "context"];
 
@@ -21,26 +19,55 @@ pub(crate) async fn check(
     State(app): State<Arc<App>>,
     caller: Caller,
     body: JsonObject,
-) -> Result<Json<DecisionShape>, Rejection> {
-    let mut fields = body.fields(&FIELDS)?;
-    let company: CompanyId = fields.required("companyId", read::parsed)?;
-    let user = fields.optional("userId", read::parsed)?;
-    let feature = fields.required("feature", read::name)?;
-    let action = fields.required("action", read::parsed)?;
-    let resource = fields.optional("resource", read::name)?;
-    let amount = fields.optional("amount", read::amount)?.unwrap_or(Amount::ONE);
-    let context = fields.optional("context", read::context)?;
-    caller.must_own(&company)?;
+) -> Result<Json<Decision>, Rejection> {
+    let question = Question::read(&caller, body)?;
+    Ok(Json(app.entitlements.check(&question.request()).await?))
+}
 
-    let subject = Subject { company, user };
-    let request = Request {
-        subject: &subject,
-        feature: &feature,
-        action,
-        resource: resource.as_deref(),
-        amount,
-        context: context.as_ref().unwrap_or_else(|| Context::empty()),
-    };
-    let decision = app.entitlements.check(&request).await?;
-    Ok(Json(DecisionShape::from(&decision)))
+/// Answers with the decision, every step that led to it, and what would change it.
+pub(crate) async fn explain(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    body: JsonObject,
+) -> Result<Json<Explanation>, Rejection> {
+    let question = Question::read(&caller, body)?;
+    Ok(Json(app.entitlements.explain(&question.request()).await?))
+}
+
+/// What the caller asks, checked.
+struct Question {
+    subject: Subject,
+    feature: String,
+    action: Action,
+    resource: Option<String>,
+    amount: Amount,
+    context: Context,
+}
+
+impl Question {
+    fn read(caller: &Caller, body: JsonObject) -> Result<Self, Rejection> {
+        let mut fields = body.fields(&FIELDS)?;
+        let company = fields.required("companyId", read::parsed)?;
+        let question = Self {
+            subject: Subject { company, user: fields.optional("userId", read::parsed)? },
+            feature: fields.required("feature", read::name)?,
+            action: fields.required("action", read::parsed)?,
+            resource: fields.optional("resource", read::name)?,
+            amount: fields.optional("amount", read::amount)?.unwrap_or(Amount::ONE),
+            context: fields.optional("context", read::context)?.unwrap_or_default(),
+        };
+        caller.must_own(&question.subject.company)?;
+        Ok(question)
+    }
+
+    fn request(&self) -> Request<'_> {
+        Request {
+            subject: &self.subject,
+            feature: &self.feature,
+            action: self.action,
+            resource: self.resource.as_deref(),
+            amount: self.amount,
+            context: &self.context,
+        }
+    }
 }

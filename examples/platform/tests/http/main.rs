@@ -7,6 +7,7 @@ mod bodies;
 #[cfg(test)]
 mod development;
 #[cfg(test)]
+mod explain;
 mod gateway;
 #[cfg(test)]
 mod identity;
