@@ -4,6 +4,8 @@
 //! grants, quotas, guardrails, times, explanations or unknown attributes other than a missing one; it is as little work
 //! as the answer needs.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use entitlements_core::{Action, Context};
 use rustc_hash::FxHashMap;
@@ -46,7 +48,7 @@ struct Pair {
 pub(crate) struct Floor {
     names: FxHashMap<String, usize>,
     pairs: Vec<Pair>,
-    companies: Vec<Box<Company>>,
+    companies: Vec<Arc<Company>>,
 }
 
 impl Floor {
@@ -67,7 +69,7 @@ impl Floor {
                 });
             }
         }
-        let company = |plan: &usize| Box::new(Company { plan: *plan, active: true, ends_at: None });
+        let company = |plan: &usize| Arc::new(Company { plan: *plan, active: true, ends_at: None });
         Self {
             names: (0..FEATURES).map(|index| (feature(index), index)).collect(),
             pairs,

@@ -1,4 +1,4 @@
-//! A small generator of numbers, the same for the same seed: SplitMix64 (Steele, Lea, Flood 2014).
+//! A small generator of numbers, the same for the same seed: `SplitMix64` (Steele, Lea, Flood 2014).
 
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use entitlements_core::facts::{AddOnQuantity, Facts, GaugeLevel, Override, Revision, UsageCounter};
 use entitlements_core::grant::ResourcePattern;
 use entitlements_core::id::{AddOnKey, CompanyId, FeatureKey, GrantId, PlanKey, SubscriptionId, UserId};
-use entitlements_core::policy::{Policy, PolicySet, When};
+use entitlements_core::policy::{Effect, Policy, PolicySet, When};
 use entitlements_core::store::Policies;
 use entitlements_core::{
     Action, Amount, Catalog, Context, Decision, Grant, GrantKind, Request, Snapshot, Subject, Subscription,
@@ -103,7 +103,11 @@ fn addon_quantity(addon: &str, quantity: u32) -> AddOnQuantity {
 }
 
 pub(crate) fn policy(rule: &Rule) -> Policy {
-    let mut policy = Policy::from_json(&rule.json).unwrap_or_else(|error| panic!("{}\n{error}", rule.json));
+    let mut json = rule.json.clone();
+    json["effect"] = "deny".into();
+    let mut policy = Policy::from_json(&json).unwrap_or_else(|error| panic!("{json}\n{error}"));
+    // A guardrail that allows cannot be loaded, but it could be stored.
+    policy.effect = if rule.json["effect"] == "allow" { Effect::Allow } else { Effect::Deny };
     if rule.broken {
         policy.when = When::Broken { stored: "{".into(), why: "cut off".into() };
     }

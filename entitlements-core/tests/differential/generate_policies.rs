@@ -23,7 +23,7 @@ pub(crate) fn rules(random: &mut Random, focus: [Instant; 2]) -> Vec<Rule> {
 
 fn rule(random: &mut Random, id: &str, focus: [Instant; 2]) -> Rule {
     let guardrail = random.chance(15);
-    let deny = guardrail || random.chance(40);
+    let deny = if guardrail { random.chance(95) } else { random.chance(40) };
     let mut json = json!({"id": id, "effect": if deny { "deny" } else { "allow" }});
     if guardrail {
         json["guardrail"] = json!(true);

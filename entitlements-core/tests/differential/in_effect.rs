@@ -55,8 +55,8 @@ pub(crate) fn entry_in_effect(world: &World, plan: Option<&str>, feature: &Featu
         return entry(feature, value);
     }
     let mut sum = world.catalog.plan_entry(plan, feature);
-    for (key, quantity) in &world.addons {
-        let Some(addon) = world.catalog.addons.iter().find(|addon| addon.key == *key) else { continue };
+    for addon in &world.catalog.addons {
+        let Some((_, quantity)) = world.addons.iter().find(|(key, _)| *key == addon.key) else { continue };
         let Some((_, value)) = addon.grants.iter().find(|(key, _)| *key == feature.key) else { continue };
         if *quantity > 0 {
             let add =

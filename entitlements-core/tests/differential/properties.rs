@@ -1,8 +1,12 @@
 //! What must hold between two decisions of the library, whatever the world is.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
-use entitlements_core::{Catalog, Decision};
+use chrono::{DateTime, Utc};
+use entitlements_core::policy::PolicySet;
+use entitlements_core::store::Policies;
+use entitlements_core::{Catalog, Decision, Snapshot, evaluate};
 use serde_json::{Value as Json, json};
 
 use super::calendar::Instant;
@@ -126,6 +130,7 @@ fn the_order_of_facts_and_policies_does_not_matter() {
     for_each_case(4, |mut case| {
         let (random, world) = (&mut case.random, &mut case.world);
         random.shuffle(&mut world.subs);
+        random.shuffle(&mut world.addons);
         random.shuffle(&mut world.overrides);
         random.shuffle(&mut world.awards);
         random.shuffle(&mut world.rules);
@@ -163,6 +168,51 @@ fn a_snapshot_bound_to_another_catalog_is_bound_anew() {
         for (ask, now, before) in &case.asked {
             assert_eq!(engine::ask(ask, &case.world, &snapshot, &case.catalog, *now), *before);
             assert_eq!(engine::ask(ask, &case.world, &with_facts, &case.catalog, *now), *before);
+        }
+    });
+}
+
+/// Puts an instant at one of the ends of time, or leaves it.
+fn stretch(random: &mut Random, instant: &mut DateTime<Utc>) {
+    match random.below(4) {
+        0 => *instant = DateTime::<Utc>::MIN_UTC,
+        1 => *instant = DateTime::<Utc>::MAX_UTC,
+        _ => {}
+    }
+}
+
+#[test]
+fn the_ends_of_time_are_no_danger() {
+    for_each_case(7, |mut case| {
+        let mut facts = facts(&case.world);
+        let mut policies: Policies = engine::policies(&case.world);
+        let mut stretch = |instant: &mut DateTime<Utc>| stretch(&mut case.random, instant);
+        for sub in &mut facts.subscriptions {
+            stretch(&mut sub.started_at);
+            stretch(&mut sub.anchor);
+            stretch(&mut sub.current_period_end);
+            stretch(&mut sub.created_at);
+            for instant in [&mut sub.trial_end, &mut sub.past_due_since, &mut sub.cancel_at] {
+                instant.as_mut().map(&mut stretch);
+            }
+        }
+        for grant in &mut facts.grants {
+            stretch(&mut grant.starts_at);
+            grant.ends_at.as_mut().map(&mut stretch);
+        }
+        for policy in &mut policies.policies {
+            policy.starts_at.as_mut().map(&mut stretch);
+            policy.ends_at.as_mut().map(&mut stretch);
+        }
+        let snapshot =
+            Snapshot::new(facts, Arc::new(PolicySet::compile(&policies, &case.catalog)), &case.catalog);
+        for (ask, now, _) in &case.asked {
+            engine::with_request(ask, &case.world.company, |request| {
+                for now in [engine::at(*now), DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+                    let decision = evaluate(request, &snapshot, &case.catalog, now);
+                    assert!(decision.expires_at.is_none_or(|end| end > now), "{now}\n{decision:#?}");
+                }
+            });
         }
     });
 }

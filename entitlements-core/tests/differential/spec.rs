@@ -192,6 +192,10 @@ fn is_guardrail(rule: &Rule) -> bool {
 
 /// Whether a policy counts now, is about the request, and its condition lets it apply.
 fn applies(rule: &Rule, ask: &Ask, scene: &Scene<'_>) -> bool {
+    // A guardrail can only deny.
+    if is_guardrail(rule) && rule.json["effect"] == "allow" {
+        return false;
+    }
     let bound = |key: &str| rule.json.get(key).and_then(Json::as_str).map(|text| from_text(text).unwrap());
     let is_active = rule.json.get("enabled") != Some(&Json::Bool(false))
         && bound("startsAt").is_none_or(|start| start <= scene.now)

@@ -56,6 +56,7 @@ pub(crate) struct Store {
 struct Notes {
     refused: HashSet<IdempotencyKey>,
     seen: HashMap<IdempotencyKey, Receipt>,
+    half_written: Option<Vec<AddOnQuantity>>,
     extra_refunds: HashMap<CompanyId, Amount>,
     repeated_alerts: Vec<UsageAlert>,
 }
@@ -80,16 +81,9 @@ impl SnapshotStore for Store {
         if self.is(Wrong::VoidsSilently) && facts.grants.is_empty() {
             facts.revision = Revision(facts.revision.0.saturating_sub(1));
         }
-        if self.is(Wrong::MixesStates) {
-            // Until a writer got in between, or there is none.
-            for _ in 0..PATIENCE {
-                tokio::task::yield_now().await;
-                let later = self.memory.load(company, now).await?;
-                if later.revision != facts.revision {
-                    facts.addons = later.addons;
-                    break;
-                }
-            }
+        if let Some(before) = self.notes.lock().unwrap().half_written.clone() {
+            facts.addons = before;
+            self.waiting.fetch_add(1, Ordering::SeqCst);
         }
         if let Some(extra) = self.notes.lock().unwrap().extra_refunds.get(company) {
             for counter in &mut facts.usage {
@@ -119,7 +113,21 @@ impl SubscriptionStore for Store {
     }
 
     async fn put_addon(&self, company: &CompanyId, addon: &AddOnQuantity) -> Result<Revision> {
-        self.memory.put_addon(company, addon).await
+        if !self.is(Wrong::MixesStates) {
+            return self.memory.put_addon(company, addon).await;
+        }
+        // The revision is written before the rest.
+        let before = self.memory.load(company, DateTime::UNIX_EPOCH).await?.addons;
+        self.notes.lock().unwrap().half_written = Some(before);
+        let revision = self.memory.put_addon(company, addon).await;
+        for _ in 0..PATIENCE {
+            if self.waiting.load(Ordering::SeqCst) > 0 {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+        self.notes.lock().unwrap().half_written = None;
+        revision
     }
 
     async fn put_override(&self, company: &CompanyId, value: &Override) -> Result<Revision> {

@@ -1,0 +1,104 @@
+//! What must hold of a decision, whatever the world is.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use entitlements_core::id::PlanKey;
+use entitlements_core::policy::When;
+use entitlements_core::{Catalog, Decision, Recording, ReplayError, Snapshot, diff, evaluate, explain};
+
+use crate::catalogs;
+use crate::dice::Dice;
+use crate::facts::{Question, World};
+
+pub(crate) fn check(dice: &mut Dice<'_>, world: &World, catalog: &Catalog) {
+    let snapshot = world.snapshot(catalog);
+    for question in &world.questions {
+        let decision = evaluate(&question.request(), &snapshot, catalog, question.now);
+        explained(question, &snapshot, catalog, &decision);
+        outlives(dice, question, &snapshot, catalog, &decision);
+        unordered(question, world, catalog, &decision);
+        rebound(question, world, catalog, &decision);
+        replayed(question, world, &snapshot, catalog);
+        if let Some(quota) = &decision.quota {
+            let is_over = quota.limit.is_some_and(|limit| quota.used > limit);
+            assert!(!quota.overage.is_zero() <= is_over, "{decision:?}");
+            assert!(quota.resets_at.is_none_or(|end| end > question.now), "{decision:?}");
+        }
+        assert!(decision.upgrade.is_empty() || !decision.is_allowed());
+        for plan in &decision.upgrade {
+            let plan = PlanKey::new(*plan).expect("a name");
+            let _ = snapshot.on_plan(&plan, catalog, question.now).expect("a name");
+        }
+        let _ = diff(catalog, catalogs::other(catalog), [&snapshot], question.now);
+    }
+}
+
+fn explained(question: &Question, snapshot: &Snapshot, catalog: &Catalog, decision: &Decision) {
+    let explanation = explain(&question.request(), snapshot, catalog, question.now);
+    assert_eq!(explanation.decision, *decision);
+    assert_eq!(explanation.steps.len(), 6);
+    assert!(explanation.counterfactual.is_empty() || !decision.is_allowed());
+    assert!(!explanation.to_string().is_empty());
+    assert!(serde_json::to_string(&explanation).is_ok());
+}
+
+/// Until it expires, the decision is the same.
+fn outlives(
+    dice: &mut Dice<'_>,
+    question: &Question,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    decision: &Decision,
+) {
+    let now = question.now;
+    let Some(end) = decision.expires_at else { return };
+    assert!(end > now, "{decision:?} expires in the past");
+    let last = end.checked_sub_signed(TimeDelta::nanoseconds(1)).unwrap_or(now).max(now);
+    let between = Some(dice.instant()).filter(|at| (now..=last).contains(at));
+    for at in between.into_iter().chain([last]) {
+        let later = evaluate(&question.request(), snapshot, catalog, at);
+        let later = Decision { expires_at: decision.expires_at, ..later };
+        assert_eq!(later, *decision, "at {at:?}, asked at {now:?}");
+    }
+}
+
+/// The order of facts and policies never matters.
+fn unordered(question: &Question, world: &World, catalog: &Catalog, decision: &Decision) {
+    let mut facts = world.facts.clone();
+    facts.subscriptions.reverse();
+    facts.grants.reverse();
+    facts.addons.reverse();
+    facts.overrides.reverse();
+    facts.usage.reverse();
+    facts.gauges.reverse();
+    let mut policies = world.policies.clone();
+    policies.policies.reverse();
+    let reversed = World { facts, policies, questions: Vec::new() };
+    let again = evaluate(&question.request(), &reversed.snapshot(catalog), catalog, question.now);
+    assert_eq!(again, *decision, "reversed");
+}
+
+/// A snapshot that was bound to another catalog decides the same.
+fn rebound(question: &Question, world: &World, catalog: &Catalog, decision: &Decision) {
+    let elsewhere = world.snapshot(catalogs::other(catalog));
+    let again = evaluate(&question.request(), &elsewhere, catalog, question.now);
+    assert_eq!(again, *decision, "bound to another catalog");
+}
+
+/// A recording says the same. Instants of policies are written to the microsecond, and only a year of four digits is
+/// RFC 3339, so it is not asked of other policies.
+fn replayed(question: &Question, world: &World, snapshot: &Snapshot, catalog: &Catalog) {
+    let written = |at: &DateTime<Utc>| at.timestamp_subsec_nanos() % 1000 == 0 && at.to_rfc3339().len() <= 32;
+    let plain = world.policies.policies.iter().all(|policy| {
+        !matches!(policy.when, When::Broken { .. })
+            && policy.starts_at.iter().chain(&policy.ends_at).all(written)
+            && policy.starts_at.is_none_or(|start| policy.ends_at.is_none_or(|end| start < end))
+    });
+    if !plain {
+        return;
+    }
+    let recording = Recording::capture(&question.request(), snapshot, catalog, question.now);
+    match recording.replay(catalog) {
+        Ok(_) | Err(ReplayError::Policy(_)) => {}
+        Err(error) => panic!("{error}\n{recording:?}"),
+    }
+}
