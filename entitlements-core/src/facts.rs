@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::Amount;
 use crate::bucket::Bucket;
 use crate::grant::Grant;
-use crate::id::{AddOnKey, CompanyId, FeatureKey};
+use crate::id::{AddOnKey, CompanyId, FeatureKey, PlanKey, SubscriptionId};
 use crate::subscription::Subscription;
 
 /// How far a company's facts have come: it grows with every write that changes what the company may do.
@@ -38,6 +38,8 @@ pub struct Facts {
     pub policies_revision: Revision,
     /// The company's subscriptions, ended ones included, in any order.
     pub subscriptions: Vec<Subscription>,
+    /// The times at which a subscription of the company changed plans, oldest first.
+    pub plan_changes: Vec<PlanChange>,
     /// The add-ons the company has, with how many of each.
     pub addons: Vec<AddOnQuantity>,
     /// What differs for this company from its plan.
@@ -59,6 +61,7 @@ impl Facts {
             revision: Revision(0),
             policies_revision: Revision(0),
             subscriptions: Vec::new(),
+            plan_changes: Vec::new(),
             addons: Vec::new(),
             overrides: Vec::new(),
             grants: Vec::new(),
@@ -66,6 +69,18 @@ impl Facts {
             gauges: Vec::new(),
         }
     }
+}
+
+/// A subscription changed plans.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanChange {
+    /// The subscription.
+    pub subscription: SubscriptionId,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The plan it had until then.
+    pub from: PlanKey,
 }
 
 /// How many of an add-on a company has.

@@ -3,7 +3,7 @@
 use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, Utc};
 use entitlements_core::bucket::Bucket;
-use entitlements_core::facts::{AddOnQuantity, Override, UsageCounter};
+use entitlements_core::facts::{AddOnQuantity, Override, PlanChange, UsageCounter};
 use entitlements_core::grant::{Grant, GrantKind, ResourcePattern};
 use entitlements_core::id::{
     AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PlanKey, PolicyId, ReceiptId, SubscriptionId,
@@ -100,6 +100,15 @@ impl From<SubscriptionRow> for Subscription {
             cancel_at_period_end: row.cancel_at_period_end,
             created_at: row.created_at,
         }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PlanChangeRow(SubscriptionId, #[serde(with = "ts_microseconds")] DateTime<Utc>, PlanKey);
+
+impl From<PlanChangeRow> for PlanChange {
+    fn from(PlanChangeRow(subscription, at, from): PlanChangeRow) -> Self {
+        Self { subscription, at, from }
     }
 }
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use chrono::{DateTime, Utc};
-use entitlements_core::catalog::{CatalogError, EntryKind};
+use entitlements_core::catalog::{CatalogError, EntryKind, Feature, Plan};
 use entitlements_core::facts::Facts;
 use entitlements_core::id::CompanyId;
 use entitlements_core::{Action, Catalog, Request, Snapshot, Subject, evaluate};
@@ -35,9 +35,8 @@ fn sound(catalog: &Catalog, text: &str) {
     let commented = Catalog::parse("catalog.toml", &format!("# first\n{text}\n# last\n"));
     assert_eq!(commented.expect("comments do not matter").hash(), catalog.hash());
 
-    for (index, feature) in catalog.features().iter().enumerate() {
-        assert_eq!(feature.index.get(), index);
-        assert_eq!(catalog.feature(feature.key()).map(|found| found.index), Some(feature.index));
+    for feature in catalog.features() {
+        assert_eq!(catalog.feature(feature.key()).map(Feature::index), Some(feature.index()));
     }
     let subject = Subject::company(CompanyId::new("acme").expect("an id"));
     let snapshot = Snapshot::new(Facts::empty(subject.company.clone()), std::sync::Arc::default(), catalog);
@@ -46,13 +45,12 @@ fn sound(catalog: &Catalog, text: &str) {
             let request = Request::new(&subject, feature.key(), Action::Create);
             let decision = evaluate(&request, &snapshot, catalog, now);
             assert_eq!(decision.catalog, catalog.hash());
-            let plan = catalog.default_plan().map(entitlements_core::catalog::Plan::key);
-            assert_eq!(decision.plan, plan);
+            assert_eq!(decision.plan, catalog.default_plan().map(Plan::key));
         }
     }
     for plan in catalog.plans() {
-        assert_eq!(catalog.plan(plan.key()).map(|found| found.index), Some(plan.index));
-        let entries = catalog.features().iter().filter_map(|feature| plan.entry(feature.index));
+        assert_eq!(catalog.plan(plan.key()).map(Plan::key), Some(plan.key()));
+        let entries = catalog.features().iter().filter_map(|feature| plan.entry(feature.index()));
         for entry in entries {
             assert!(!matches!(&entry.kind, EntryKind::Meter(quotas) if quotas.is_empty()));
             assert!(!entry.actions.is_empty());

@@ -5,7 +5,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Horizon, View};
+use super::{Horizon, View, proration};
 use crate::Amount;
 use crate::bucket::Bucket;
 use crate::catalog::{Entry, EntryKind, Feature, OnPlanChange, Plan, Quota};
@@ -117,7 +117,7 @@ impl<'a> QuotaNow<'a> {
         let period = view.effect.period(quota, view.now);
         let used = counted(view, plan, quota, period.start);
         let limit = quota.limit.map(|limit| {
-            let own = limit.saturating_add(add);
+            let own = proration::limit(view, plan, quota, limit, period).saturating_add(add);
             own.saturating_add(rolled_over(view, plan, quota, own, period))
         });
         Self { quota, period, limit, used }

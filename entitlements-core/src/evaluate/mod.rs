@@ -11,6 +11,7 @@ mod horizon;
 mod in_effect;
 mod offer;
 mod outcome;
+mod proration;
 mod recording;
 mod steps;
 mod usage;

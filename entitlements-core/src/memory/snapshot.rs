@@ -19,6 +19,7 @@ impl SnapshotStore for MemoryStore {
 
         facts.revision = known.revision;
         facts.subscriptions = known.subscriptions.values().cloned().collect();
+        facts.plan_changes.clone_from(&known.plan_changes);
         facts.addons = (known.addons.iter())
             .map(|(addon, &quantity)| AddOnQuantity { addon: addon.clone(), quantity })
             .collect();

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 
 use crate::Amount;
 use crate::bucket::Bucket;
-use crate::facts::Revision;
+use crate::facts::{PlanChange, Revision};
 use crate::grant::Grant;
 use crate::id::{
     AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
@@ -36,6 +36,7 @@ pub(super) struct State {
 pub(super) struct Company {
     pub(super) revision: Revision,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
+    pub(super) plan_changes: Vec<PlanChange>,
     pub(super) addons: BTreeMap<AddOnKey, u32>,
     pub(super) overrides: BTreeMap<FeatureKey, serde_json::Value>,
     /// In the order of listing.

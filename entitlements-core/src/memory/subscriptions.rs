@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
 use super::instant::{kept, kept_subscription};
-use crate::facts::{AddOnQuantity, Override, Revision};
+use crate::facts::{AddOnQuantity, Override, PlanChange, Revision};
 use crate::id::{CompanyId, FeatureKey, SubscriptionId};
 use crate::store::{StoreError, StoreErrorKind, SubscriptionStore};
 use crate::subscription::Subscription;
@@ -34,7 +34,14 @@ impl SubscriptionStore for MemoryStore {
         state.history.entry(subscription.id.clone()).or_default().push((kept(at), subscription.clone()));
         let company = subscription.company.clone();
         Ok(state.change(&company, |company| {
-            company.subscriptions.insert(subscription.id.clone(), subscription);
+            let (id, plan) = (subscription.id.clone(), subscription.plan.clone());
+            if let Some(before) = company.subscriptions.insert(id.clone(), subscription)
+                && before.plan != plan
+            {
+                let change = PlanChange { subscription: id, at: kept(at), from: before.plan };
+                let place = company.plan_changes.partition_point(|known| known.at <= change.at);
+                company.plan_changes.insert(place, change);
+            }
         }))
     }
 

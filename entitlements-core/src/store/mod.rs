@@ -77,6 +77,8 @@ pub enum Inserted {
 /// * `put_subscription` inserts or replaces by id, and appends the new state to the history when it differs from the
 ///   last. Putting the stored state again changes nothing, not even the revision.
 /// * `put_addon` and `put_override` take a revision whether or not they change something.
+/// * When the plan of a stored subscription becomes another one, that is one more of the company's
+///   [plan changes](Facts::plan_changes), in the order of their instants.
 /// * An id that belongs to another company is refused as [`StoreErrorKind::Unsupported`]; a subscription never moves.
 #[async_trait]
 pub trait SubscriptionStore: Debug + Send + Sync + 'static {

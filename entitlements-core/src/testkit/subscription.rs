@@ -3,7 +3,10 @@
 use super::fixtures::{
     addon, at, company, facts, feature, now, overriding, plan, subscription, subscription_id, units,
 };
+use chrono::{DateTime, TimeDelta, Utc};
+
 use crate::Amount;
+use crate::facts::PlanChange;
 use crate::store::{Store, StoreErrorKind};
 use crate::subscription::{Subscription, SubscriptionStatus};
 
@@ -195,4 +198,25 @@ pub async fn seats_are_kept(store: &impl Store) {
         store.put_subscription(&put, now()).await.unwrap();
         assert_eq!(store.subscription(&put.id).await.unwrap().unwrap().seats, seats);
     }
+}
+
+/// A subscription that gets another plan leaves a plan change, and nothing else does.
+pub async fn another_plan_is_one_plan_change(store: &impl Store) {
+    let on = |key: &str| Subscription { plan: plan(key), ..subscription("s", "acme") };
+    let change = |at: DateTime<Utc>, from: &str| PlanChange {
+        subscription: subscription_id("s"),
+        at,
+        from: plan(from),
+    };
+    let day = |days: i64| now() + TimeDelta::days(days);
+    store.put_subscription(&on("starter"), day(0)).await.unwrap();
+    assert_eq!(facts(store, "acme").await.plan_changes, []);
+    store.put_subscription(&on("pro"), day(2)).await.unwrap();
+    store.put_subscription(&on("pro"), day(3)).await.unwrap();
+    let paused = Subscription { status: SubscriptionStatus::Paused, ..on("pro") };
+    store.put_subscription(&paused, day(4)).await.unwrap();
+    store.put_subscription(&on("starter"), day(1)).await.unwrap();
+    let expected = [change(day(1), "pro"), change(day(2), "starter")];
+    assert_eq!(facts(store, "acme").await.plan_changes, expected);
+    assert_eq!(facts(store, "other").await.plan_changes, []);
 }

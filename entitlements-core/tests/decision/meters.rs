@@ -140,6 +140,37 @@ fn unused_units_roll_over_up_to_the_bound() {
 }
 
 #[test]
+fn a_prorated_limit_is_the_mean_of_the_plans_weighted_by_time() {
+    // The period lasts 30 days from the tenth; 12 of them are over on the 22nd.
+    let world = World::on("pro").changed_from("starter", "2026-11-22T09:00:00Z").used_monthly("prorated", 7);
+    assert_eq!(numbers(&world.ask_amount("prorated", 1)), "64/7/57/0");
+    let world = World::on("starter").changed_from("pro", "2026-11-22T09:00:00Z").used_monthly("prorated", 50);
+    assert_eq!(numbers(&world.ask_amount("prorated", 1)), "46/50/0/4");
+}
+
+#[test]
+fn a_prorated_limit_knows_nothing_of_changes_in_other_periods_or_to_come() {
+    let world = World::on("pro")
+        .changed_from("starter", "2026-11-10T09:00:00Z")
+        .changed_from("starter", "2026-12-01T09:00:00Z");
+    assert_eq!(numbers(&world.ask_amount("prorated", 1)), "100/0/100/0");
+}
+
+#[test]
+fn a_plan_without_the_meter_counts_as_none_of_it() {
+    let world = World::on("starter").changed_from("gold", "2026-11-22T09:00:00Z");
+    assert_eq!(numbers(&world.ask_amount("prorated", 1)), "6/0/6/0");
+}
+
+#[test]
+fn an_upgrade_is_offered_with_the_limit_it_would_have_from_now_on() {
+    // 14 days and 3 hours are over: starter's 10 until now and pro's 100 from now on make 57 units.
+    let world = World::on("starter").used_monthly("prorated", 10);
+    assert_eq!(world.ask_amount("prorated", 47).upgrade, ["pro", "enterprise"]);
+    assert!(world.ask_amount("prorated", 48).upgrade.is_empty());
+}
+
+#[test]
 fn an_amount_grant_is_spent_before_the_plan() {
     let world = World::on("starter").used_monthly("reports", 4).granted("g", "reports", |grant| {
         grant.amount = Some(amount(20));

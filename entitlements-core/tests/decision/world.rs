@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::bucket::Bucket;
-use entitlements_core::facts::{AddOnQuantity, Facts, GaugeLevel, Override, UsageCounter};
+use entitlements_core::facts::{AddOnQuantity, Facts, GaugeLevel, Override, PlanChange, UsageCounter};
 use entitlements_core::id::{AddOnKey, CompanyId, FeatureKey, GrantId, PlanKey, SubscriptionId, UserId};
 use entitlements_core::policy::{Policy, PolicySet};
 use entitlements_core::store::Policies;
@@ -31,6 +31,7 @@ ai_in          = { type = "meter", pool = "ai_tokens" }
 ai_out         = { type = "meter", pool = "ai_tokens" }
 fresh          = { type = "meter", on_plan_change = "reset" }
 rolling        = { type = "meter" }
+prorated       = { type = "meter", on_plan_change = "prorate" }
 seats          = { type = "gauge", limit_from = "seats" }
 storage        = { type = "gauge", counts = "level" }
 upload_mb      = { type = "value", default = 10 }
@@ -42,6 +43,7 @@ soft    = { limit = 10, every = "month", over = "allow" }
 burst   = [{ limit = 5, every = "hour" }, { limit = 20, every = "month" }]
 fresh   = { limit = 10, every = "month" }
 rolling = { limit = 10, every = "month", rollover = 4 }
+prorated = { limit = 10, every = "month" }
 seats   = 5
 
 [plans.pro]
@@ -52,6 +54,7 @@ boardroom = true
 reports   = { limit = 100, every = "month" }
 fresh     = { limit = 100, every = "month" }
 ai_tokens = { limit = 1000, every = "month" }
+prorated  = { limit = 100, every = "month" }
 seats     = 25
 storage   = 100
 upload_mb = 50
@@ -190,6 +193,16 @@ impl World {
 
     pub(crate) fn addon(mut self, addon: &str, quantity: u32) -> Self {
         self.facts.addons.push(AddOnQuantity { addon: AddOnKey::new(addon).unwrap(), quantity });
+        self
+    }
+
+    /// The first subscription had another plan until `at_text`.
+    pub(crate) fn changed_from(mut self, plan: &str, at_text: &str) -> Self {
+        self.facts.plan_changes.push(PlanChange {
+            subscription: SubscriptionId::new("sub_0").unwrap(),
+            at: at(at_text),
+            from: PlanKey::new(plan).unwrap(),
+        });
         self
     }
 

@@ -32,7 +32,7 @@ fn decide(world: &World, catalog: &Catalog, ask: &Ask, now: Instant) -> Decision
 
 /// Runs a test on many worlds; the seed names one of them.
 fn for_each_case(property: u64, test: impl Fn(Case)) {
-    for number in 0..600 {
+    for number in 0..300 {
         let seed = property << 32 | number;
         let mut random = Random::new(seed);
         let model = generate::catalog(&mut random);

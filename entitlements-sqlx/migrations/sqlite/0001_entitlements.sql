@@ -62,6 +62,18 @@ CREATE TABLE billing_subscription_history (
 CREATE INDEX billing_subscription_history_by_subscription
     ON billing_subscription_history (subscription_id, sequence);
 
+-- When a subscription changed plans. Append-only.
+CREATE TABLE billing_plan_changes (
+    sequence INTEGER NOT NULL PRIMARY KEY,
+    company_id TEXT NOT NULL,
+    subscription_id TEXT NOT NULL REFERENCES billing_subscriptions (id) ON DELETE CASCADE,
+    at INTEGER NOT NULL,
+    from_plan TEXT NOT NULL
+) STRICT;
+
+CREATE INDEX billing_plan_changes_by_company ON billing_plan_changes (company_id, at, sequence);
+CREATE INDEX billing_plan_changes_by_subscription ON billing_plan_changes (subscription_id);
+
 CREATE TABLE company_addons (
     company_id TEXT NOT NULL REFERENCES companies (id) DEFERRABLE INITIALLY DEFERRED,
     addon TEXT NOT NULL,
@@ -205,6 +217,13 @@ BEGIN
     );
 END;
 
+CREATE TRIGGER billing_subscriptions_plan_changed AFTER UPDATE OF plan ON billing_subscriptions
+WHEN OLD.plan <> NEW.plan
+BEGIN
+    INSERT INTO billing_plan_changes (company_id, subscription_id, at, from_plan)
+    VALUES (NEW.company_id, NEW.id, NEW.stored_at, OLD.plan);
+END;
+
 CREATE TRIGGER company_addons_inserted AFTER INSERT ON company_addons
 BEGIN
     UPDATE revision_sequence SET value = NEW.revision WHERE id = 1;
@@ -301,6 +320,11 @@ BEGIN
 END;
 
 -- History is not rewritten.
+
+CREATE TRIGGER billing_plan_changes_kept BEFORE UPDATE ON billing_plan_changes
+BEGIN
+    SELECT raise(ABORT, 'billing_plan_changes is append-only');
+END;
 
 CREATE TRIGGER billing_subscription_history_kept BEFORE UPDATE ON billing_subscription_history
 BEGIN

@@ -11,6 +11,11 @@ SELECT
         WHERE company_id = $1
     ),
     (
+        SELECT json_group_array(json_array(subscription_id, at, from_plan) ORDER BY at, sequence)
+        FROM billing_plan_changes
+        WHERE company_id = $1
+    ),
+    (
         SELECT json_group_array(json_array(addon, quantity))
         FROM company_addons
         WHERE company_id = $1 AND quantity > 0
