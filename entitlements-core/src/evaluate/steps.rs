@@ -155,8 +155,7 @@ pub(crate) fn uncapped_status(view: &View<'_>, horizon: &mut Horizon) -> QuotaSt
     }
     let meter = view.meter();
     let uncapped = view.snapshot.used(meter.index, period.start, |bucket| *bucket == Bucket::Uncapped);
-    let mut scratch = Horizon::new(view.now);
-    let planned = Allowance::under(view, view.effect.plan, &mut scratch).status.used;
+    let planned = Allowance::under(view, view.effect.plan, horizon).status.used;
     QuotaStatus {
         meter: meter.key(),
         limit: None,

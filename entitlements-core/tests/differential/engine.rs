@@ -72,6 +72,7 @@ pub(crate) fn facts(world: &World) -> Facts {
         revision: REVISION,
         policies_revision: Revision(7),
         subscriptions: world.subs.iter().map(|sub| subscription(sub, &company)).collect(),
+        plan_changes: Vec::new(),
         addons: world.addons.iter().map(|(addon, quantity)| addon_quantity(addon, *quantity)).collect(),
         overrides: world
             .overrides

@@ -9,7 +9,7 @@ use entitlements_core::catalog::{Anchor, Feature};
 use entitlements_core::facts::{AddOnQuantity, Facts, GaugeLevel, Override, Revision, UsageCounter};
 use entitlements_core::id::{AddOnKey, CompanyId, FeatureKey, GrantId, PlanKey, SubscriptionId, UserId};
 use entitlements_core::period::Interval;
-use entitlements_core::policy::{Policy, PolicySet};
+use entitlements_core::policy::PolicySet;
 use entitlements_core::store::Policies;
 use entitlements_core::{
     Amount, Catalog, Context, Grant, GrantKind, Request, Snapshot, Subject, Subscription, SubscriptionStatus,
