@@ -2,6 +2,7 @@
 
 mod administer;
 mod builder;
+mod company;
 mod consume;
 
 use std::sync::Arc;
@@ -15,11 +16,13 @@ pub use administer::NewGrant;
 pub use builder::EntitlementsBuilder;
 pub use consume::{Consume, Consumption};
 
+use crate::cache::{Kept, SnapshotCache};
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::evaluate::{self, Explanation, UsageItem, evaluate};
+use crate::facts::Revision;
 use crate::id::CompanyId;
 use crate::observer::{Event, Observer};
 use crate::policy::PolicySet;
@@ -63,6 +66,7 @@ pub struct Entitlements(Arc<Shared>);
 struct Shared {
     catalog: ArcSwap<Catalog>,
     policies: ArcSwapOption<PolicySet>,
+    snapshots: SnapshotCache,
     store: SharedStore,
     clock: Arc<dyn Clock>,
     observer: Option<Arc<dyn Observer>>,
@@ -83,6 +87,7 @@ impl Entitlements {
     /// Puts another catalog in force, for every call that begins after this one.
     pub fn set_catalog(&self, catalog: Catalog) {
         self.0.catalog.store(Arc::new(catalog));
+        self.invalidate_all();
     }
 
     /// What the handle's clock shows.
@@ -100,13 +105,58 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the facts cannot
     /// be loaded. A denial is a decision, not an error.
     pub async fn check(&self, request: &Request<'_>) -> Result<Decision, Error> {
-        let begun = Instant::now();
+        if let Some(decision) = self.check_warm(request) {
+            return Ok(decision);
+        }
+        let begun = self.begin();
         let catalog = self.0.catalog.load();
         let now = self.now();
-        let snapshot = self.snapshot(&request.subject.company, &catalog, now).await?;
-        let decision = evaluate(request, &snapshot, &catalog, now);
-        self.observe(&Event::Decided { request, decision: &decision, took: begun.elapsed() });
-        Ok(decision)
+        let kept = self.snapshot(&request.subject.company, &catalog, now).await?;
+        Ok(self.decide(request, &kept.snapshot, &catalog, now, begun))
+    }
+
+    /// Decides a request at once, if the facts of the company are in memory and may still be used; `None` if they have
+    /// to be loaded, which [`check`](Self::check) does.
+    #[must_use]
+    pub fn check_warm(&self, request: &Request<'_>) -> Option<Decision> {
+        let begun = self.begin();
+        let now = self.now();
+        let kept = self.0.snapshots.get(&request.subject.company, now)?;
+        let catalog = self.0.catalog.load();
+        Some(self.decide(request, &kept.snapshot, &catalog, now, begun))
+    }
+
+    /// Decides a request from facts that show every write up to `revision`: the token that a write returned, or the
+    /// `as_of` of a decision. So whoever wrote reads what was written, whichever process answers.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub async fn check_at_least(&self, request: &Request<'_>, revision: Revision) -> Result<Decision, Error> {
+        match self.check_warm(request) {
+            Some(decision) if decision.as_of >= revision => Ok(decision),
+            _ => {
+                self.invalidate(&request.subject.company);
+                self.check(request).await
+            }
+        }
+    }
+
+    /// Forgets what is in memory about a company, so that the next call asks the store. Calls of this handle that change
+    /// something do it themselves.
+    pub fn invalidate(&self, company: &CompanyId) {
+        self.0.snapshots.invalidate(company);
+    }
+
+    /// Forgets what is in memory about every company.
+    pub fn invalidate_all(&self) {
+        self.0.snapshots.invalidate_all();
+    }
+
+    /// How many companies' facts are in memory.
+    #[must_use]
+    pub fn companies_in_memory(&self) -> usize {
+        self.0.snapshots.len()
     }
 
     /// Decides a request as [`check`](Self::check) does, and says how it came to it and what would change it.
@@ -118,8 +168,8 @@ impl Entitlements {
     pub async fn explain(&self, request: &Request<'_>) -> Result<Explanation, Error> {
         let catalog = self.0.catalog.load();
         let now = self.now();
-        let snapshot = self.snapshot(&request.subject.company, &catalog, now).await?;
-        Ok(evaluate::explain(request, &snapshot, &catalog, now))
+        let kept = self.snapshot(&request.subject.company, &catalog, now).await?;
+        Ok(evaluate::explain(request, &kept.snapshot, &catalog, now))
     }
 
     /// Every quota of the subject's company: meters and gauges that its plan, add-ons, overrides or grants name.
@@ -131,8 +181,8 @@ impl Entitlements {
     pub async fn usage(&self, subject: &Subject) -> Result<Vec<UsageItem>, Error> {
         let catalog = self.0.catalog.load();
         let now = self.now();
-        let snapshot = self.snapshot(&subject.company, &catalog, now).await?;
-        Ok(evaluate::usage(subject, &snapshot, &catalog, now))
+        let kept = self.snapshot(&subject.company, &catalog, now).await?;
+        Ok(evaluate::usage(subject, &kept.snapshot, &catalog, now))
     }
 
     /// The facts of a company, bound to the catalog: what [`evaluate`](crate::evaluate()) reads.
@@ -141,10 +191,21 @@ impl Entitlements {
         company: &CompanyId,
         catalog: &Catalog,
         now: DateTime<Utc>,
+    ) -> Result<Arc<Kept>, Error> {
+        self.0.snapshots.get_or_load(company, now, self.load(company, catalog, now)).await
+    }
+
+    async fn load(
+        &self,
+        company: &CompanyId,
+        catalog: &Catalog,
+        now: DateTime<Utc>,
     ) -> Result<Snapshot, Error> {
-        let begun = Instant::now();
+        let begun = self.begin();
         let loaded = self.0.store.load(company, now).await;
-        self.observe(&Event::Loaded { company, took: begun.elapsed(), error: loaded.as_ref().err() });
+        if let Some(begun) = begun {
+            self.observe(&Event::Loaded { company, took: begun.elapsed(), error: loaded.as_ref().err() });
+        }
         let facts = loaded?;
         let mut policies = self.0.policies.load_full();
         if policies
@@ -156,6 +217,26 @@ impl Entitlements {
             policies = Some(set);
         }
         Ok(Snapshot::new(facts, policies.unwrap_or_default(), catalog))
+    }
+
+    fn decide(
+        &self,
+        request: &Request<'_>,
+        snapshot: &Snapshot,
+        catalog: &Catalog,
+        now: DateTime<Utc>,
+        begun: Option<Instant>,
+    ) -> Decision {
+        let decision = evaluate(request, snapshot, catalog, now);
+        if let Some(begun) = begun {
+            self.observe(&Event::Decided { request, decision: &decision, took: begun.elapsed() });
+        }
+        decision
+    }
+
+    /// The instant to measure from, if somebody observes.
+    fn begin(&self) -> Option<Instant> {
+        self.0.observer.as_ref().map(|_| Instant::now())
     }
 
     fn observe(&self, event: &Event<'_>) {

@@ -3,6 +3,7 @@
 mod action;
 mod amount;
 pub mod bucket;
+mod cache;
 pub mod catalog;
 mod clock;
 pub mod decision;
@@ -27,6 +28,7 @@ pub mod usage;
 
 pub use action::{Action, ActionSet, UnknownAction};
 pub use amount::{Amount, InvalidAmount};
+pub use cache::CacheConfig;
 pub use catalog::Catalog;
 pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
 pub use decision::{Decision, QuotaStatus, Reason, Source};

@@ -1,66 +1,80 @@
 //! The JSON form of decisions: the same everywhere, over HTTP, in recordings and in audits.
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
 
 use super::{Decision, QuotaStatus};
 
 impl Decision {
-    /// The decision as JSON, in camelCase, every member present; times are RFC 3339 in UTC.
-    ///
-    /// `limit` and `remaining` are `null` for an unlimited quota; `degraded` is the age of the facts in whole seconds.
+    /// The decision as a JSON value; see [`Decision`]'s `Serialize`.
     #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "allowed": self.is_allowed(),
-            "reason": self.reason.code(),
-            "source": {"type": self.source.kind(), "id": self.source.id()},
-            "feature": self.feature,
-            "action": self.action,
-            "plan": self.plan,
-            "value": self.value,
-            "quota": self.quota.as_ref().map(QuotaStatus::to_json),
-            "expiresAt": self.expires_at.map(instant),
-            "asOf": self.as_of,
-            "catalog": self.catalog.short(),
-            "degraded": self.degraded.map(|age| age.as_secs()),
-            "upgrade": self.upgrade.iter().map(|plan| json!({"plan": plan})).collect::<Vec<_>>(),
-        })
+    pub fn to_json(&self) -> serde_json::Value {
+        // Numbers and texts always have a JSON form.
+        serde_json::to_value(self).unwrap_or_default()
     }
 }
 
-impl QuotaStatus {
-    /// The status as JSON, in camelCase, every member present.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
-            "meter": self.meter,
-            "limit": self.limit,
-            "used": self.used,
-            "remaining": self.remaining,
-            "overage": self.overage,
-            "resetsAt": self.resets_at.map(instant),
-            "soft": self.soft,
-        })
+/// In camelCase, every member present; times are RFC 3339 in UTC, `degraded` is the age of the facts in whole seconds.
+impl Serialize for Decision {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("Decision", 13)?;
+        members.serialize_field("allowed", &self.is_allowed())?;
+        members.serialize_field("reason", self.reason.code())?;
+        members.serialize_field("source", &Source { kind: self.source.kind(), id: self.source.id() })?;
+        members.serialize_field("feature", &self.feature)?;
+        members.serialize_field("action", &self.action)?;
+        members.serialize_field("plan", &self.plan)?;
+        members.serialize_field("value", &self.value)?;
+        members.serialize_field("quota", &self.quota)?;
+        members.serialize_field("expiresAt", &self.expires_at.map(instant))?;
+        members.serialize_field("asOf", &self.as_of)?;
+        members.serialize_field("catalog", &self.catalog.short())?;
+        members.serialize_field("degraded", &self.degraded.map(|age| age.as_secs()))?;
+        let upgrade: Vec<_> = self.upgrade.iter().map(|plan| Upgrade { plan }).collect();
+        members.serialize_field("upgrade", &upgrade)?;
+        members.end()
     }
+}
+
+/// In camelCase, every member present; `limit` and `remaining` are `null` for an unlimited quota.
+impl Serialize for QuotaStatus {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut members = serializer.serialize_struct("QuotaStatus", 7)?;
+        members.serialize_field("meter", self.meter)?;
+        members.serialize_field("limit", &self.limit)?;
+        members.serialize_field("used", &self.used)?;
+        members.serialize_field("remaining", &self.remaining)?;
+        members.serialize_field("overage", &self.overage)?;
+        members.serialize_field("resetsAt", &self.resets_at.map(instant))?;
+        members.serialize_field("soft", &self.soft)?;
+        members.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Source<'a> {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    id: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Upgrade {
+    plan: &'static str,
 }
 
 fn instant(instant: DateTime<Utc>) -> String {
     instant.to_rfc3339_opts(SecondsFormat::AutoSi, true)
 }
 
-impl Serialize for Decision {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.to_json().serialize(serializer)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use super::*;
+    use serde_json::json;
+
+    use super::{DateTime, Decision, QuotaStatus, Utc};
     use crate::facts::Revision;
     use crate::{Action, Amount, Catalog, Reason, Source};
 

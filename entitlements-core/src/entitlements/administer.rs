@@ -131,7 +131,9 @@ impl Entitlements {
             created_at: now,
             voided_at: None,
         };
-        match self.0.store.insert_grant(&grant).await? {
+        let inserted = self.0.store.insert_grant(&grant).await;
+        self.invalidate(&grant.company);
+        match inserted? {
             Inserted::Now(_) => Ok(grant),
             Inserted::Taken => Err(Error::taken("a grant's id")),
         }
@@ -143,7 +145,10 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn void(&self, grant: &GrantId) -> Result<Option<Revision>, Error> {
-        Ok(self.0.store.void_grant(grant, self.now()).await?)
+        let Some(known) = self.0.store.find_grant(grant).await? else { return Ok(None) };
+        let voided = self.0.store.void_grant(grant, self.now()).await;
+        self.invalidate(&known.company);
+        Ok(voided?)
     }
 
     /// The grants of a company, voided ones included.
@@ -165,7 +170,10 @@ impl Entitlements {
     pub async fn insert_policy(&self, policy: &Policy) -> Result<Revision, Error> {
         self.check_policy(policy)?;
         match self.0.store.insert_policy(policy).await? {
-            Inserted::Now(revision) => Ok(revision),
+            Inserted::Now(revision) => {
+                self.policies_changed(Some(revision));
+                Ok(revision)
+            }
             Inserted::Taken => Err(Error::taken("a policy's id")),
         }
     }
@@ -177,7 +185,9 @@ impl Entitlements {
     /// As [`insert_policy`](Self::insert_policy), save that a known id is what it asks for.
     pub async fn replace_policy(&self, policy: &Policy) -> Result<Option<Revision>, Error> {
         self.check_policy(policy)?;
-        Ok(self.0.store.replace_policy(policy).await?)
+        let replaced = self.0.store.replace_policy(policy).await?;
+        self.policies_changed(replaced);
+        Ok(replaced)
     }
 
     /// Removes a policy; `None` if there is none.
@@ -186,7 +196,9 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn remove_policy(&self, id: &PolicyId) -> Result<Option<Revision>, Error> {
-        Ok(self.0.store.remove_policy(id).await?)
+        let removed = self.0.store.remove_policy(id).await?;
+        self.policies_changed(removed);
+        Ok(removed)
     }
 
     /// The policy of that id.
@@ -205,6 +217,12 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn policies(&self, page: &PageRequest) -> Result<Page<Policy>, Error> {
         Ok(self.0.store.list_policies(page).await?)
+    }
+
+    fn policies_changed(&self, revision: Option<Revision>) {
+        if let Some(revision) = revision {
+            self.0.snapshots.policies_changed(revision);
+        }
     }
 
     fn check_policy(&self, policy: &Policy) -> Result<(), Error> {

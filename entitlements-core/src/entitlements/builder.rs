@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::{Entitlements, Shared};
+use crate::cache::{CacheConfig, SnapshotCache};
 use crate::catalog::Catalog;
 use crate::clock::{Clock, SystemClock};
 use crate::memory::MemoryStore;
@@ -19,11 +20,18 @@ pub struct EntitlementsBuilder {
     store: Option<SharedStore>,
     clock: Arc<dyn Clock>,
     observer: Option<Arc<dyn Observer>>,
+    cache: CacheConfig,
 }
 
 impl EntitlementsBuilder {
     pub(super) fn new(catalog: Catalog) -> Self {
-        Self { catalog, store: None, clock: Arc::new(SystemClock), observer: None }
+        Self {
+            catalog,
+            store: None,
+            clock: Arc::new(SystemClock),
+            observer: None,
+            cache: CacheConfig::default(),
+        }
     }
 
     /// Keeps everything in `store`.
@@ -49,12 +57,19 @@ impl EntitlementsBuilder {
         self
     }
 
+    /// How much is kept in memory, and for how long. By default 10,000 companies for 5 seconds.
+    pub const fn cache(mut self, cache: CacheConfig) -> Self {
+        self.cache = cache;
+        self
+    }
+
     /// The handle.
     #[must_use]
     pub fn build(self) -> Entitlements {
         Entitlements(Arc::new(Shared {
             catalog: ArcSwap::from_pointee(self.catalog),
             policies: ArcSwapOption::empty(),
+            snapshots: SnapshotCache::new(self.cache),
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
             clock: self.clock,
             observer: self.observer,

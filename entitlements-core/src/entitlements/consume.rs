@@ -132,6 +132,7 @@ impl Entitlements {
             None => IdempotencyKey::new(&id).map_err(internal)?,
         };
         let request = consume.request();
+        let company = &consume.subject.company;
         let mut round = 1;
         loop {
             let catalog = self.0.catalog.load();
@@ -143,15 +144,26 @@ impl Entitlements {
                 return Err(Error::invalid("meter", message));
             }
             let now = self.now();
-            let company = &consume.subject.company;
-            let snapshot = self.snapshot(company, &catalog, now).await?;
-            let decision = evaluate(&request, &snapshot, &catalog, now);
-            let plan = plan_debit(&request, &decision, &snapshot, &catalog, now);
-            let Some(plan) = plan else {
+            let warm = if round == 1 { self.0.snapshots.get(company, now) } else { None };
+            let was_warm = warm.is_some();
+            let kept = match warm {
+                Some(kept) => kept,
+                None => self.snapshot(company, &catalog, now).await?,
+            };
+            let decision = evaluate(&request, &kept.snapshot, &catalog, now);
+            let Some(plan) = plan_debit(&request, &decision, &kept.snapshot, &catalog, now) else {
+                if was_warm {
+                    // Facts out of memory may be a few seconds old. Nobody is refused units because of that.
+                    self.invalidate(company);
+                    round += 1;
+                    continue;
+                }
                 return self.refuse(consume, &key, decision).await;
             };
-            let outcome = self.debit(consume, &key, &receipt, plan, now).await?;
-            match outcome {
+            let outcome = self.debit(consume, &key, &receipt, plan, now).await;
+            // Whatever became of it, what is in memory no longer tells what is used.
+            self.invalidate(company);
+            match outcome? {
                 DebitOutcome::Recorded(receipt) => return Ok(Consumption::Recorded { decision, receipt }),
                 DebitOutcome::Duplicate(receipt) => return Ok(Consumption::Duplicate(receipt)),
                 DebitOutcome::Conflict => return Err(Error::conflict()),
@@ -173,7 +185,9 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn refund(&self, company: &CompanyId, receipt: &ReceiptId) -> Result<Option<Receipt>, Error> {
-        let refunded = self.0.store.refund(company, receipt, self.now()).await?;
+        let refunded = self.0.store.refund(company, receipt, self.now()).await;
+        self.invalidate(company);
+        let refunded = refunded?;
         if let Some(receipt) = &refunded {
             let (meter, amount) = (receipt.meter.as_str(), receipt.amount);
             self.observe(&Event::Refunded { company, meter, amount });

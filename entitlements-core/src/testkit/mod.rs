@@ -36,6 +36,7 @@
 pub mod alert;
 pub mod debit;
 pub mod fixtures;
+mod flaky;
 pub mod grant;
 pub mod hostile;
 mod model;
@@ -47,6 +48,7 @@ pub mod snapshot;
 pub mod subscription;
 mod suite;
 
+pub use flaky::FlakyStore;
 pub use model::agrees_with_memory;
 
 use crate::store::Store;

@@ -31,7 +31,6 @@ macro_rules! store_suite {
             putting_a_subscription_again_replaces_it
             putting_the_stored_state_again_changes_nothing
             the_history_grows_with_every_change
-            another_plan_is_one_plan_change
             the_history_is_in_the_order_of_the_writes
             a_subscription_never_moves_to_another_company
             a_company_may_have_several_subscriptions
@@ -41,6 +40,7 @@ macro_rules! store_suite {
             an_override_is_replaced
             an_override_is_taken_away_once
             seats_are_kept
+            another_plan_is_one_plan_change
         }
         $crate::store_cases! { $harness, grant:
             a_grant_is_read_back_as_it_was_made

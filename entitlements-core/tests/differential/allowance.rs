@@ -40,7 +40,7 @@ impl PlanQuota {
 }
 
 fn reset_for<'p>(meter: &Feature, present: &Present<'p>) -> Option<&'p str> {
-    if matches!(meter.kind, Kind::Meter { reset: true, .. }) { present.plan } else { None }
+    if meter.kind.changes_by("reset") { present.plan } else { None }
 }
 
 fn plan_quota(

@@ -23,6 +23,9 @@ pub(crate) fn fixed(world: &World) -> Vec<(&'static str, Instant)> {
         let grace = access_ends(sub, &world.catalog).filter(|_| sub.status == "past_due");
         add("grace ends", grace);
     }
+    for change in &world.changes {
+        add("plan changed", Some(change.at));
+    }
     for rule in &world.rules {
         let bound = |key: &str| rule.json.get(key).and_then(Json::as_str).and_then(from_text);
         add("policy starts", bound("startsAt"));

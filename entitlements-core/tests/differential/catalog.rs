@@ -9,7 +9,7 @@ pub(crate) const ACTIONS: [&str; 7] = ["view", "create", "update", "delete", "ex
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Kind {
     Flag,
-    Meter { pool: Option<String>, reset: bool },
+    Meter { pool: Option<String>, change: String },
     Gauge { level: bool, seats: bool },
     Value { default: Json },
 }
@@ -129,12 +129,16 @@ impl Catalog {
 }
 
 impl Kind {
+    /// Whether it is a meter that does this when the plan changes.
+    pub(crate) fn changes_by(&self, wanted: &str) -> bool {
+        matches!(self, Self::Meter { change, .. } if change == wanted)
+    }
+
     fn to_toml(&self) -> String {
         match self {
             Self::Flag => "{ type = \"flag\" }".into(),
             Self::Meter { pool: Some(pool), .. } => format!("{{ type = \"meter\", pool = \"{pool}\" }}"),
-            Self::Meter { reset, .. } => {
-                let change = if *reset { "reset" } else { "carry" };
+            Self::Meter { change, .. } => {
                 format!("{{ type = \"meter\", on_plan_change = \"{change}\" }}")
             }
             Self::Gauge { level, seats } => {

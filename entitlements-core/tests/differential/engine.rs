@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use entitlements_core::facts::{AddOnQuantity, Facts, GaugeLevel, Override, Revision, UsageCounter};
+use entitlements_core::facts::{
+    AddOnQuantity, Facts, GaugeLevel, Override, PlanChange, Revision, UsageCounter,
+};
 use entitlements_core::grant::ResourcePattern;
 use entitlements_core::id::{AddOnKey, CompanyId, FeatureKey, GrantId, PlanKey, SubscriptionId, UserId};
 use entitlements_core::policy::{Effect, Policy, PolicySet, When};
@@ -72,7 +74,13 @@ pub(crate) fn facts(world: &World) -> Facts {
         revision: REVISION,
         policies_revision: Revision(7),
         subscriptions: world.subs.iter().map(|sub| subscription(sub, &company)).collect(),
-        plan_changes: Vec::new(),
+        plan_changes: (world.changes.iter())
+            .map(|change| PlanChange {
+                subscription: SubscriptionId::new(&change.sub).unwrap(),
+                at: at(change.at),
+                from: PlanKey::new(&change.from).unwrap(),
+            })
+            .collect(),
         addons: world.addons.iter().map(|(addon, quantity)| addon_quantity(addon, *quantity)).collect(),
         overrides: world
             .overrides

@@ -115,8 +115,12 @@ pub(crate) fn catalog(random: &mut Random) -> Rc<Catalog> {
 
 fn features(random: &mut Random) -> Vec<Feature> {
     let mut all: Vec<(&str, Kind)> = FLAGS.map(|key| (key, Kind::Flag)).into();
-    all.extend(METERS.map(|key| (key, Kind::Meter { pool: None, reset: random.chance(30) })));
-    all.extend(PARTS.map(|key| (key, Kind::Meter { pool: Some("tokens".into()), reset: false })));
+    let mut meter = |pool: Option<&str>| {
+        let change = *random.pick(&["carry", "carry", "reset", "prorate"]);
+        Kind::Meter { pool: pool.map(String::from), change: change.into() }
+    };
+    all.extend(METERS.map(|key| (key, meter(None))));
+    all.extend(PARTS.map(|key| (key, meter(Some("tokens")))));
     all.extend(GAUGES.map(|key| (key, Kind::Gauge { level: key == "storage", seats: random.chance(40) })));
     let defaults = [json!(10), json!(false), json!("basic"), json!(0.5)];
     all.extend(VALUES.into_iter().zip(defaults).map(|(key, default)| (key, Kind::Value { default })));

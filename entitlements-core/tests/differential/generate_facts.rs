@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use super::calendar::{Instant, boundary, calendar_period};
-use super::catalog::{ACTIONS, Catalog, Kind, Quota, What, unreadable};
+use super::catalog::{ACTIONS, Catalog, Quota, What, unreadable};
 use super::generate::{
     ADDONS, FLAGS, GAUGES, METERS, PARTS, VALUES, clamp, entries, near, some_actions, units,
 };
 use super::generate_policies::rules;
-use super::in_effect::{entry_in_effect, present, quota_period};
+use super::in_effect::{Present, entry_in_effect, present, quota_period};
 use super::random::Random;
-use super::world::{Award, Count, MAX, Sub, World};
+use super::world::{Award, Change, Count, MAX, Sub, World};
 
 /// A company, and the instants around which its facts are.
 pub(crate) fn world(random: &mut Random, catalog: &Rc<Catalog>) -> (World, [Instant; 2]) {
@@ -21,6 +21,7 @@ pub(crate) fn world(random: &mut Random, catalog: &Rc<Catalog>) -> (World, [Inst
         catalog: catalog.clone(),
         company: (*random.pick(&["acme", "Acme", "é:%"])).into(),
         subs: Vec::new(),
+        changes: Vec::new(),
         addons: Vec::new(),
         overrides: Vec::new(),
         awards: Vec::new(),
@@ -32,6 +33,7 @@ pub(crate) fn world(random: &mut Random, catalog: &Rc<Catalog>) -> (World, [Inst
         let sub = sub(random, &world, focus);
         world.subs.push(sub);
     }
+    world.changes = changes(random, &world, focus);
     for addon in ADDONS.iter().chain(&["gone"]) {
         if random.chance(25) {
             world.addons.push(((*addon).into(), *random.pick(&[0, 1, 1, 1, 2, 3, u32::MAX])));
@@ -116,6 +118,25 @@ fn sub(random: &mut Random, world: &World, focus: [Instant; 2]) -> Sub {
     }
 }
 
+/// Plan changes; also of subscriptions that do not count.
+fn changes(random: &mut Random, world: &World, focus: [Instant; 2]) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for sub in &world.subs {
+        for _ in 0..*random.pick(&[0, 0, 1, 1, 2, 3]) {
+            let at = match random.below(8) {
+                0 => sub.started_at,
+                1 => sub.anchor,
+                2 => focus[0],
+                _ => some_near(random, focus).min(focus[0]),
+            };
+            let from = if random.chance(10) { "retired" } else { &random.pick(&world.catalog.plans).key };
+            changes.push(Change { sub: sub.id.clone(), at, from: from.into() });
+        }
+    }
+    changes.sort_by_key(|change| change.at);
+    changes
+}
+
 pub(crate) fn award(random: &mut Random, id: &str, focus: [Instant; 2]) -> Award {
     let all = [&FLAGS[..], &METERS, &METERS, &METERS, &PARTS, &GAUGES, &VALUES, &["ghost"]].concat();
     let feature = *random.pick(&all);
@@ -189,12 +210,13 @@ fn add_plan_counts(
     key: &str,
 ) {
     let feature = world.catalog.feature(key).unwrap();
-    let Some(entry) = entry_in_effect(world, Some(plan), feature) else { return };
+    let present = present(world, now);
+    let wish = Present { plan: Some(plan), ..present.clone() };
+    let Some(entry) = entry_in_effect(world, &wish, feature, now) else { return };
     let What::Meter(quotas) = entry.what else { return };
-    let reset = matches!(feature.kind, Kind::Meter { reset: true, .. }).then_some(plan);
-    let sub = present(world, now).sub;
+    let reset = feature.kind.changes_by("reset").then_some(plan);
     for quota in &quotas {
-        let (span, before, bucket) = quota_period(quota, sub, reset, now);
+        let (span, before, bucket) = quota_period(quota, present.sub, reset, now);
         if random.chance(75) {
             counts.insert((key.into(), bucket.clone(), span.start), used(random, quota));
         }

@@ -2,6 +2,7 @@
 
 use super::calendar::{HOUR, Instant, Span, calendar_period, period};
 use super::catalog::{Catalog, Entry, Feature, Quota, What, actions, entry};
+use super::proration::limit;
 use super::world::{MAX, Sub, World};
 
 /// What a company has at one instant.
@@ -13,6 +14,8 @@ pub(crate) struct Present<'w> {
     pub(crate) inactive: Option<&'w Sub>,
     /// The plan in effect.
     pub(crate) plan: Option<&'w str>,
+    /// For a plan that is only considered: the one that is in effect.
+    pub(crate) instead_of: Option<Option<&'w str>>,
 }
 
 /// The instant from which a subscription gives no access without any write; `None` if it gives none at all.
@@ -38,23 +41,32 @@ pub(crate) fn present(world: &World, now: Instant) -> Present<'_> {
     match subs.iter().copied().find(has_access) {
         Some(sub) => {
             let plan = world.catalog.plan(&sub.plan).map(|plan| plan.key.as_str());
-            Present { sub: Some(sub), inactive: None, plan }
+            Present { sub: Some(sub), inactive: None, plan, instead_of: None }
         }
         None => Present {
             sub: None,
             inactive: subs.first().copied(),
             plan: world.catalog.default_plan.as_deref(),
+            instead_of: None,
         },
     }
 }
 
 /// What the plan in effect gives of a feature, with the company's add-ons and overrides.
-pub(crate) fn entry_in_effect(world: &World, plan: Option<&str>, feature: &Feature) -> Option<Entry> {
-    let plan = plan?;
+pub(crate) fn entry_in_effect(
+    world: &World,
+    present: &Present<'_>,
+    feature: &Feature,
+    now: Instant,
+) -> Option<Entry> {
+    let plan = present.plan?;
     if let Some((_, value)) = world.overrides.iter().find(|(key, _)| *key == feature.key) {
         return entry(feature, value);
     }
     let mut sum = world.catalog.plan_entry(plan, feature);
+    if let Some(Entry { what: What::Meter(quotas), .. }) = &mut sum {
+        quotas.iter_mut().for_each(|quota| quota.limit = limit(world, present, feature, quota, now));
+    }
     for addon in &world.catalog.addons {
         let Some((_, quantity)) = world.addons.iter().find(|(key, _)| *key == addon.key) else { continue };
         let Some((_, value)) = addon.grants.iter().find(|(key, _)| *key == feature.key) else { continue };
@@ -63,6 +75,11 @@ pub(crate) fn entry_in_effect(world: &World, plan: Option<&str>, feature: &Featu
                 value.get("add").map_or(0, |add| i128::from(add.as_u64().unwrap()) * i128::from(*quantity));
             let every = value.get("every").map_or("month", |every| every.as_str().unwrap());
             sum = Some(with_addon(sum, feature, add, every, actions(value)));
+        }
+    }
+    if world.catalog.plan_entry(plan, feature).is_none() {
+        if let Some(Entry { what: What::Meter(quotas), .. }) = &mut sum {
+            quotas.iter_mut().for_each(|quota| quota.limit = limit(world, present, feature, quota, now));
         }
     }
     sum

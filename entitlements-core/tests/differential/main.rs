@@ -33,6 +33,8 @@ mod periods;
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod proration;
+#[cfg(test)]
 mod random;
 #[cfg(test)]
 mod spec;

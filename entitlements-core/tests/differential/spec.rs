@@ -18,7 +18,9 @@ pub(crate) fn decide(world: &World, ask: &Ask, now: Instant, seen: &Seen) -> Ans
     // A plan helps if it would allow by itself, whatever policies say.
     if sold.contains(&answer.reason) {
         for plan in &world.catalog.plans {
-            let wish = Present { sub: present.sub, inactive: None, plan: Some(&plan.key) };
+            let is_other = present.plan.is_some() && present.plan != Some(&plan.key);
+            let instead_of = is_other.then_some(present.plan);
+            let wish = Present { sub: present.sub, inactive: None, plan: Some(&plan.key), instead_of };
             if decide_under(world, &[], ask, &wish, now, seen).reason.starts_with("allowed") {
                 answer.upgrade.push(plan.key.clone());
             }
@@ -70,7 +72,7 @@ fn decide_under(
 
     // What the plan gives, and what grants add.
     let counted = world.catalog.counted(feature);
-    let named = entry_in_effect(world, present.plan, counted);
+    let named = entry_in_effect(world, present, counted, now);
     let included = named.as_ref().filter(|entry| entry.includes(&ask.action));
     let grants: Vec<&Award> = world.awards.iter().filter(|grant| covers(grant, ask, counted, now)).collect();
     let (limited, unlimited): (Vec<&Award>, Vec<&Award>) =

@@ -27,6 +27,14 @@ pub(crate) struct Sub {
     pub(crate) created_at: Instant,
 }
 
+/// A subscription changed plans.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    pub(crate) sub: String,
+    pub(crate) at: Instant,
+    pub(crate) from: String,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Award {
     pub(crate) id: String,
@@ -61,6 +69,8 @@ pub(crate) struct World {
     pub(crate) catalog: Rc<Catalog>,
     pub(crate) company: String,
     pub(crate) subs: Vec<Sub>,
+    /// Oldest first.
+    pub(crate) changes: Vec<Change>,
     pub(crate) addons: Vec<(String, u32)>,
     pub(crate) overrides: Vec<(String, Json)>,
     pub(crate) awards: Vec<Award>,

@@ -75,5 +75,6 @@ async fn advance(State(app): State<Arc<App>>, body: JsonObject) -> Result<Json<V
     })?;
     tracing::info!(%now, "the clock was moved");
     demo::ensure(&app.store, &app.entitlements.catalog(), now).await?;
+    app.entitlements.invalidate_all();
     Ok(Json(json!({ "now": now.trunc_subsecs(6) })))
 }

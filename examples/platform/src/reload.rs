@@ -83,6 +83,7 @@ impl Reload {
         if self.app.development.is_some() {
             let app = &self.app;
             let done = demo::ensure(&app.store, &app.entitlements.catalog(), app.entitlements.now()).await;
+            app.entitlements.invalidate_all();
             if let Err(error) = done {
                 tracing::warn!(error = chain(&error), "the demo companies cannot be renewed");
             }

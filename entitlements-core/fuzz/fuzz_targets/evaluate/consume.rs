@@ -36,7 +36,7 @@ struct Till {
 }
 
 pub(crate) fn check(dice: &mut Dice<'_>, world: &World, catalog: &Catalog) {
-    if !dice.chance(90) {
+    if !dice.chance(50) {
         return;
     }
     let first = world.questions[0].now;
@@ -104,7 +104,10 @@ impl Till {
                 assert_eq!(counters(&self.facts()), counted, "a refused consumption changes nothing");
                 if denial != before {
                     // Only a sum beyond the largest amount is refused after an allow.
-                    assert!(before.is_allowed() && denial.reason == Reason::QuotaExceeded, "{before:?}\n{denial:?}");
+                    assert!(
+                        before.is_allowed() && denial.reason == Reason::QuotaExceeded,
+                        "{before:?}\n{denial:?}"
+                    );
                     let sum = self.taken + u128::from(question.amount.get());
                     assert!(sum > Amount::MAX.get().into(), "{before:?}\n{denial:?}");
                 }
@@ -124,7 +127,8 @@ impl Till {
                 self.left(question, catalog, &before);
                 if dice.chance(100) {
                     for _ in 0..2 {
-                        let refunded = ready(self.handle.refund(&receipt.company, &receipt.id)).expect("known");
+                        let refunded =
+                            ready(self.handle.refund(&receipt.company, &receipt.id)).expect("known");
                         assert!(refunded.is_some_and(|receipt| receipt.refunded_at.is_some()));
                         assert_eq!(counters(&self.facts()), counted, "a refund gives back what was taken");
                     }
@@ -151,8 +155,7 @@ impl Till {
 fn counters(facts: &Facts) -> Vec<UsageCounter> {
     let mut counters: Vec<_> =
         facts.usage.iter().filter(|counter| !counter.used.is_zero()).cloned().collect();
-    counters.sort_by_key(|counter| {
-        (counter.meter.to_string(), counter.bucket.to_string(), counter.period_start)
-    });
+    counters
+        .sort_by_key(|counter| (counter.meter.to_string(), counter.bucket.to_string(), counter.period_start));
     counters
 }

@@ -73,6 +73,13 @@ impl<'b> Dice<'b> {
         mark.checked_add_signed(step).unwrap_or(mark)
     }
 
+    /// An instant as RFC 3339 can write it: of a year of four digits.
+    pub(crate) fn written(&mut self) -> String {
+        let instant = self.instant();
+        let text = instant.to_rfc3339();
+        if DateTime::parse_from_rfc3339(&text).is_ok() { text } else { "1970-01-01T00:00:00Z".into() }
+    }
+
     pub(crate) fn amount(&mut self) -> Amount {
         let units = match self.byte() {
             255 => Amount::MAX.get(),

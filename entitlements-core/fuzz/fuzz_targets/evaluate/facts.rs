@@ -20,7 +20,17 @@ use crate::dice::Dice;
 use crate::policies;
 
 pub(crate) const FEATURES: [&str; 11] = [
-    "reports", "calls", "tokens", "tokens_in", "tokens_out", "export", "sso", "seats", "storage", "size", "beta",
+    "reports",
+    "calls",
+    "tokens",
+    "tokens_in",
+    "tokens_out",
+    "export",
+    "sso",
+    "seats",
+    "storage",
+    "size",
+    "beta",
 ];
 const PLANS: [&str; 5] = ["starter", "pro", "enterprise", "free", "retired"];
 pub(crate) const USERS: [&str; 2] = ["ann", "bob"];
@@ -66,7 +76,7 @@ fn company() -> CompanyId {
 
 impl World {
     pub(crate) fn any(dice: &mut Dice<'_>, catalog: &Catalog) -> Self {
-        let questions = (0..=dice.below(4)).map(|_| question(dice)).collect::<Vec<_>>();
+        let questions = (0..=dice.below(3)).map(|_| question(dice)).collect::<Vec<_>>();
         let mut facts = Facts::empty(company());
         facts.revision = Revision(dice.byte().into());
         facts.subscriptions = (0..dice.below(4)).map(|number| subscription(dice, number)).collect();
@@ -150,7 +160,7 @@ impl World {
 fn question(dice: &mut Dice<'_>) -> Question {
     let context = json!({
         "region": dice.pick(&["eu", "us"]), "seats": dice.byte(), "device": {"trusted": dice.chance(128)},
-        "address": "10.1.2.3", "version": "1.4.2", "until": dice.instant().to_rfc3339(),
+        "address": "10.1.2.3", "version": "1.4.2", "until": dice.written(),
     });
     let user = dice.maybe(128, |dice| UserId::new(dice.pick(&USERS)).expect("an id"));
     Question {

@@ -26,12 +26,12 @@ pub(crate) fn any(dice: &mut Dice<'_>, number: u8) -> Policy {
 fn target(dice: &mut Dice<'_>) -> Target {
     let pattern = |text: &str| text.parse::<ResourcePattern>().expect("a pattern");
     Target {
-        companies: dice.maybe(40, |dice| {
-            vec![CompanyId::new(dice.pick(&["acme", "acme", "globex"])).expect("an id")]
-        }),
+        companies: dice
+            .maybe(40, |dice| vec![CompanyId::new(dice.pick(&["acme", "acme", "globex"])).expect("an id")]),
         users: dice.maybe(40, |dice| vec![UserId::new(dice.pick(&USERS)).expect("an id")]),
         features: dice.maybe(180, |dice| {
-            let features = (0..=dice.below(2)).map(|_| FeatureKey::new(dice.pick(&FEATURES)).expect("a name"));
+            let features =
+                (0..=dice.below(2)).map(|_| FeatureKey::new(dice.pick(&FEATURES)).expect("a name"));
             features.collect()
         }),
         actions: dice.maybe(60, |dice| vec![dice.action(), dice.action()]),
@@ -51,9 +51,8 @@ fn when(dice: &mut Dice<'_>) -> When {
 }
 
 fn condition(dice: &mut Dice<'_>, depth: u8) -> Value {
-    let parts = |dice: &mut Dice<'_>| {
-        (0..=dice.below(3)).map(|_| condition(dice, depth - 1)).collect::<Vec<_>>()
-    };
+    let parts =
+        |dice: &mut Dice<'_>| (0..=dice.below(3)).map(|_| condition(dice, depth - 1)).collect::<Vec<_>>();
     match if depth == 0 { 255 } else { dice.byte() } {
         0..40 => json!({"all": parts(dice)}),
         40..80 => json!({"any": parts(dice)}),
@@ -65,14 +64,19 @@ fn condition(dice: &mut Dice<'_>, depth: u8) -> Value {
 fn leaf(dice: &mut Dice<'_>) -> Value {
     let order = dice.pick(&["lt", "le", "gt", "ge", "eq", "ne"]);
     match dice.below(14) {
-        0 => json!({order: ["now", dice.instant().to_rfc3339()]}),
+        0 => json!({order: ["now", dice.written()]}),
         1 => json!({order: ["now", {"ref": "context.until"}]}),
         2 => json!({order: ["context.until", {"ref": "now"}]}),
         3 => {
             let start = u32::from(dice.below(24)) * 3600 + u32::from(dice.below(2)) * 1799;
             let end = (start + 1 + u32::from(dice.byte()) * 300) % 86_400;
-            let text = |second: u32| format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
-            if start == end { json!({"exists": "now"}) } else { json!({"time_between": [text(start), text(end)]}) }
+            let text =
+                |second: u32| format!("{:02}:{:02}:{:02}", second / 3600, second / 60 % 60, second % 60);
+            if start == end {
+                json!({"exists": "now"})
+            } else {
+                json!({"time_between": [text(start), text(end)]})
+            }
         }
         4 => json!({order: ["context.seats", i64::from(dice.byte()) - 64]}),
         5 => json!({"eq": ["context.region", dice.pick(&["eu", "us"])]}),

@@ -23,9 +23,6 @@ pub(crate) async fn put(
     let company: CompanyId = fields.required("companyId", read::parsed)?;
     let addon: AddOnKey = fields.required("addon", read::parsed)?;
     let quantity = fields.required("quantity", read::quantity)?;
-    if app.entitlements.catalog().addon(addon.as_str()).is_none() {
-        return Err(Rejection::invalid("addon", format_args!("unknown add-on `{addon}`")));
-    }
-    app.store.put_addon(&company, &AddOnQuantity { addon, quantity }).await?;
+    app.entitlements.put_addon(&company, &AddOnQuantity { addon, quantity }).await?;
     Ok(StatusCode::NO_CONTENT)
 }

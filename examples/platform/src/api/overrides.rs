@@ -33,7 +33,7 @@ pub(crate) async fn put(
         let problems = error.problems().iter();
         Rejection::invalid_fields(problems.map(|problem| ("value".to_owned(), problem.clone())))
     })?;
-    app.store.put_override(&company, &Override { feature: key, value }).await?;
+    app.entitlements.put_override(&company, &Override { feature: key, value }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -46,7 +46,7 @@ pub(crate) async fn remove(
     let mut fields = parameters.fields(&["companyId", "feature"])?;
     let company: CompanyId = fields.required("companyId", read::parsed)?;
     let feature: FeatureKey = fields.required("feature", read::parsed)?;
-    match app.store.remove_override(&company, &feature).await? {
+    match app.entitlements.remove_override(&company, &feature).await? {
         Some(_) => Ok(StatusCode::NO_CONTENT),
         None => Err(Rejection::not_found("there is no such override")),
     }
