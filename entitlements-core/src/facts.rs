@@ -38,7 +38,7 @@ pub struct Facts {
     pub policies_revision: Revision,
     /// The company's subscriptions, ended ones included, in any order.
     pub subscriptions: Vec<Subscription>,
-    /// The times at which a subscription of the company changed plans, oldest first.
+    /// The times at which a subscription of the company changed plans, oldest first, none of them in the future.
     pub plan_changes: Vec<PlanChange>,
     /// The add-ons the company has, with how many of each.
     pub addons: Vec<AddOnQuantity>,

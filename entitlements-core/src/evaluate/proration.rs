@@ -11,16 +11,21 @@ use crate::snapshot::Instead;
 /// The limit of `quota` in `period`: the mean of the limits that the plans of the period give, each weighted by how long
 /// it is in effect, rounded down. The present plan is taken to stay until the period ends.
 ///
-/// A plan that does not name the quota gives 0; one that is unlimited gives what the present plan gives.
+/// A plan that does not name the quota gives 0; one that is unlimited gives what the present plan gives. What add-ons or
+/// overrides give is not prorated, and neither is a plan that is only considered: a hint says what the plan sells.
 pub(crate) fn limit(view: &View<'_>, plan: &Plan, quota: &Quota, present: Amount, period: Period) -> Amount {
-    let planned = matches!(view.snapshot.instead(view.meter().index), Instead::AsPlanned);
-    if view.meter().on_plan_change() != OnPlanChange::Prorate || !planned {
-        return present;
+    let meter = view.meter();
+    let in_effect = view.effect.plan.is_some_and(|current| current.index == plan.index);
+    let planned = plan.entry(meter.index).is_some()
+        && matches!(view.snapshot.instead(meter.index), Instead::AsPlanned);
+    if meter.on_plan_change() == OnPlanChange::Prorate && in_effect && planned {
+        weighted(view, quota, present, period).unwrap_or(present)
+    } else {
+        present
     }
-    weighted(view, plan, quota, present, period).unwrap_or(present)
 }
 
-fn weighted(view: &View<'_>, plan: &Plan, quota: &Quota, present: Amount, period: Period) -> Option<Amount> {
+fn weighted(view: &View<'_>, quota: &Quota, present: Amount, period: Period) -> Option<Amount> {
     let (subscription, end) = (view.effect.subscription()?, period.end?);
     let mut sum = 0i128;
     let mut since = period.start;
@@ -33,10 +38,6 @@ fn weighted(view: &View<'_>, plan: &Plan, quota: &Quota, present: Amount, period
     for change in changes.filter(|change| change.subscription == subscription.id && of_period(change.at)) {
         let before = view.catalog.plan(change.from.as_str());
         add(before.map_or(Amount::ZERO, |before| of(view, before, quota, present)), change.at);
-    }
-    // A plan that is only considered would begin now.
-    if let Some(current) = view.effect.plan.filter(|current| current.index != plan.index) {
-        add(of(view, current, quota, present), view.now);
     }
     add(present, end);
     let mean = sum.checked_div(micros(period.start, end))?;

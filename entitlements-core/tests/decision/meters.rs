@@ -163,11 +163,10 @@ fn a_plan_without_the_meter_counts_as_none_of_it() {
 }
 
 #[test]
-fn an_upgrade_is_offered_with_the_limit_it_would_have_from_now_on() {
-    // 14 days and 3 hours are over: starter's 10 until now and pro's 100 from now on make 57 units.
+fn an_upgrade_is_offered_for_what_the_plan_sells() {
     let world = World::on("starter").used_monthly("prorated", 10);
-    assert_eq!(world.ask_amount("prorated", 47).upgrade, ["pro", "enterprise"]);
-    assert!(world.ask_amount("prorated", 48).upgrade.is_empty());
+    assert_eq!(world.ask_amount("prorated", 90).upgrade, ["pro", "enterprise"]);
+    assert!(world.ask_amount("prorated", 91).upgrade.is_empty());
 }
 
 #[test]

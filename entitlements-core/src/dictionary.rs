@@ -1,0 +1,180 @@
+//! A dictionary: texts by number, made once and asked on every request.
+
+use std::hash::Hasher as _;
+
+use rustc_hash::FxHasher;
+
+/// Distinct texts, numbered from 0 in the order in which they were given.
+#[derive(Debug, Default)]
+pub(crate) struct Dictionary {
+    /// A power of two of them, at least half of them vacant; none without texts.
+    slots: Box<[Slot]>,
+    texts: Box<[Box<str>]>,
+}
+
+/// A text and its number. Short texts are compared without reading them again.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    head: u64,
+    tail: u64,
+    length: u32,
+    number: u32,
+}
+
+const VACANT: u32 = u32::MAX;
+
+/// Up to so many bytes, the two ends of a text and its length are all of it.
+const SHORT: usize = 16;
+
+impl Dictionary {
+    /// The dictionary of `texts`; of equal texts the first counts.
+    pub(crate) fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
+        let texts: Vec<&str> = texts.into_iter().collect();
+        let size = if texts.is_empty() { 0 } else { (texts.len() * 2).next_power_of_two() };
+        let vacant = Slot { head: 0, tail: 0, length: 0, number: VACANT };
+        let mut dictionary = Self { slots: vec![vacant; size].into(), texts: Box::default() };
+        let mut kept: Vec<Box<str>> = Vec::with_capacity(texts.len());
+        for text in texts {
+            let ends = Ends::of(text);
+            let known = |slot: &Slot| {
+                slot.holds(ends) && kept.get(slot.number as usize).is_some_and(|kept| **kept == *text)
+            };
+            let Some(free) = dictionary.places(ends).find(|at| {
+                dictionary.slots.get(*at).is_none_or(|slot| slot.number == VACANT || known(slot))
+            }) else {
+                continue;
+            };
+            if let (Some(slot), Ok(number)) = (dictionary.slots.get_mut(free), u32::try_from(kept.len()))
+                && slot.number == VACANT
+            {
+                *slot = Slot { head: ends.head, tail: ends.tail, length: ends.length, number };
+                kept.push(text.into());
+            }
+        }
+        dictionary.texts = kept.into();
+        dictionary
+    }
+
+    /// The number of `text`, if it is in the dictionary.
+    #[inline]
+    pub(crate) fn get(&self, text: &str) -> Option<u32> {
+        let ends = Ends::of(text);
+        let mut at = ends.hash();
+        let last = self.slots.len().checked_sub(1)?;
+        loop {
+            let slot = self.slots.get(at & last)?;
+            if slot.number == VACANT {
+                return None;
+            }
+            if slot.holds(ends) && (text.len() <= SHORT || self.is_text(slot.number, text)) {
+                return Some(slot.number);
+            }
+            at += 1;
+        }
+    }
+
+    fn is_text(&self, number: u32, text: &str) -> bool {
+        self.texts.get(number as usize).is_some_and(|kept| **kept == *text)
+    }
+
+    /// Where a text may be, in the order in which it is looked for.
+    fn places(&self, ends: Ends) -> impl Iterator<Item = usize> + use<> {
+        let size = self.slots.len();
+        let last = size.saturating_sub(1);
+        let first = ends.hash();
+        (0..size).map(move |step| (first + step) & last)
+    }
+}
+
+impl Slot {
+    const fn holds(&self, ends: Ends) -> bool {
+        self.head == ends.head && self.tail == ends.tail && self.length == ends.length
+    }
+}
+
+/// The two ends of a text, which overlap in a short one; of a text that is not short, a hash of all of it.
+#[derive(Clone, Copy)]
+struct Ends {
+    head: u64,
+    tail: u64,
+    length: u32,
+}
+
+impl Ends {
+    #[inline]
+    fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let (head, tail) = if bytes.len() > SHORT {
+            (hash_of(bytes), 0)
+        } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
+        } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+            (u32::from_le_bytes(*head).into(), u32::from_le_bytes(*tail).into())
+        } else {
+            match *bytes {
+                [] => (0, 0),
+                [one] => (one.into(), 0),
+                [first, second] => (first.into(), second.into()),
+                [first, second, third, ..] => (first.into(), u64::from(second) << 8 | u64::from(third)),
+            }
+        };
+        Self { head, tail, length: u32::try_from(bytes.len()).unwrap_or(u32::MAX) }
+    }
+
+    /// Where to begin to look.
+    #[inline]
+    fn hash(self) -> usize {
+        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+        let head = (self.head ^ u64::from(self.length)).wrapping_mul(FACTOR);
+        let both = (head.rotate_left(32) ^ self.tail).wrapping_mul(FACTOR);
+        usize::try_from(both >> 32).unwrap_or_default()
+    }
+}
+
+#[cold]
+fn hash_of(bytes: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    hasher.write(bytes);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_has_its_own_number_and_no_other_text_has_one() {
+        // Every length around the borders, with neighbours that differ in one byte at each place.
+        let mut texts = vec![String::new()];
+        for length in 1..40 {
+            let base = "a".repeat(length);
+            for place in 0..length {
+                let mut text = base.clone();
+                text.replace_range(place..=place, "b");
+                texts.push(text);
+            }
+            texts.push(base);
+        }
+        let (known, unknown): (Vec<_>, Vec<_>) = texts.iter().enumerate().partition(|(at, _)| at % 2 == 0);
+        let dictionary = Dictionary::of(known.iter().map(|(_, text)| text.as_str()));
+        for (number, (_, text)) in (0..).zip(&known) {
+            assert_eq!(dictionary.get(text), Some(number), "{text}");
+        }
+        for (_, text) in unknown {
+            assert_eq!(dictionary.get(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_equal_texts_the_first_is_numbered() {
+        let dictionary = Dictionary::of(["a", "b", "a", "c", "a long text that is not short", "c"]);
+        let numbers = ["a", "b", "c", "a long text that is not short"].map(|text| dictionary.get(text));
+        assert_eq!(numbers, [Some(0), Some(1), Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn an_empty_dictionary_knows_nothing() {
+        assert_eq!(Dictionary::default().get(""), None);
+        assert_eq!(Dictionary::of([]).get("a"), None);
+    }
+}
