@@ -164,6 +164,11 @@ impl SnapshotCache {
         }
     }
 
+    /// Forgets a company when the guard is dropped: also when a call that writes is given up half-way.
+    pub(crate) const fn forgetting<'a>(&'a self, company: &'a CompanyId) -> Forgetting<'a> {
+        Forgetting { cache: self, company }
+    }
+
     /// Forgets every company.
     pub(crate) fn invalidate_all(&self) {
         for fence in &self.fences {
@@ -188,5 +193,19 @@ impl SnapshotCache {
         static ALWAYS: AtomicU64 = AtomicU64::new(0);
         let hash = FxBuildHasher.hash_one(company);
         usize::try_from(hash % FENCES as u64).ok().and_then(|at| self.fences.get(at)).unwrap_or(&ALWAYS)
+    }
+}
+
+/// Forgets a company when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Forgetting<'a> {
+    cache: &'a SnapshotCache,
+    company: &'a CompanyId,
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.cache.invalidate(self.company);
     }
 }

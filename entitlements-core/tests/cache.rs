@@ -1,6 +1,7 @@
 //! The cache of snapshots: it never changes an answer beyond its age.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -206,6 +207,21 @@ async fn who_gives_up_waiting_does_not_stop_the_others() {
     }
     world.store.release_loads();
     assert!(!second.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_write_that_is_given_up_half_way_is_read_all_the_same() {
+    let world = world();
+    let process = world.process(CacheConfig::default());
+    assert!(!world.asks(&process).await);
+    // The grant is stored, and its answer is lost.
+    world.store.lose_answers(true);
+    let mut granting = Box::pin(process.grant(world.grant()));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(granting.as_mut().poll(&mut context).is_pending());
+    drop(granting);
+    world.store.lose_answers(false);
+    assert!(world.asks(&process).await);
 }
 
 #[tokio::test]

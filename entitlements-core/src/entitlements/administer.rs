@@ -131,8 +131,9 @@ impl Entitlements {
             created_at: now,
             voided_at: None,
         };
+        let forgetting = self.0.snapshots.forgetting(&grant.company);
         let inserted = self.0.store.insert_grant(&grant).await;
-        self.invalidate(&grant.company);
+        drop(forgetting);
         match inserted? {
             Inserted::Now(_) => Ok(grant),
             Inserted::Taken => Err(Error::taken("a grant's id")),
@@ -146,8 +147,9 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn void(&self, grant: &GrantId) -> Result<Option<Revision>, Error> {
         let Some(known) = self.0.store.find_grant(grant).await? else { return Ok(None) };
+        let forgetting = self.0.snapshots.forgetting(&known.company);
         let voided = self.0.store.void_grant(grant, self.now()).await;
-        self.invalidate(&known.company);
+        drop(forgetting);
         Ok(voided?)
     }
 

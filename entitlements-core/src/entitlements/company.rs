@@ -14,8 +14,9 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn put_subscription(&self, subscription: &Subscription) -> Result<Revision, Error> {
+        let forgetting = self.0.snapshots.forgetting(&subscription.company);
         let stored = self.0.store.put_subscription(subscription, self.now()).await;
-        self.invalidate(&subscription.company);
+        drop(forgetting);
         Ok(stored?)
     }
 
@@ -29,8 +30,9 @@ impl Entitlements {
         if self.catalog().addon(addon.addon.as_str()).is_none() {
             return Err(Error::invalid("addon", format!("unknown add-on `{}`", addon.addon)));
         }
+        let forgetting = self.0.snapshots.forgetting(company);
         let stored = self.0.store.put_addon(company, addon).await;
-        self.invalidate(company);
+        drop(forgetting);
         Ok(stored?)
     }
 
@@ -48,8 +50,9 @@ impl Entitlements {
         };
         Entry::from_json(feature, &value.value)
             .map_err(|error| Error::invalid("value", error.to_string()))?;
+        let forgetting = self.0.snapshots.forgetting(company);
         let stored = self.0.store.put_override(company, value).await;
-        self.invalidate(company);
+        drop(forgetting);
         Ok(stored?)
     }
 
@@ -63,8 +66,9 @@ impl Entitlements {
         company: &CompanyId,
         feature: &FeatureKey,
     ) -> Result<Option<Revision>, Error> {
+        let forgetting = self.0.snapshots.forgetting(company);
         let removed = self.0.store.remove_override(company, feature).await;
-        self.invalidate(company);
+        drop(forgetting);
         Ok(removed?)
     }
 }

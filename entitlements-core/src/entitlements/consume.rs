@@ -160,9 +160,10 @@ impl Entitlements {
                 }
                 return self.refuse(consume, &key, decision).await;
             };
+            // Whatever becomes of it, what is in memory no longer tells what is used.
+            let forgetting = self.0.snapshots.forgetting(company);
             let outcome = self.debit(consume, &key, &receipt, plan, now).await;
-            // Whatever became of it, what is in memory no longer tells what is used.
-            self.invalidate(company);
+            drop(forgetting);
             match outcome? {
                 DebitOutcome::Recorded(receipt) => return Ok(Consumption::Recorded { decision, receipt }),
                 DebitOutcome::Duplicate(receipt) => return Ok(Consumption::Duplicate(receipt)),
@@ -185,8 +186,9 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn refund(&self, company: &CompanyId, receipt: &ReceiptId) -> Result<Option<Receipt>, Error> {
+        let forgetting = self.0.snapshots.forgetting(company);
         let refunded = self.0.store.refund(company, receipt, self.now()).await;
-        self.invalidate(company);
+        drop(forgetting);
         let refunded = refunded?;
         if let Some(receipt) = &refunded {
             let (meter, amount) = (receipt.meter.as_str(), receipt.amount);

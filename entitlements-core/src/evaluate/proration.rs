@@ -16,8 +16,8 @@ use crate::snapshot::Instead;
 pub(crate) fn limit(view: &View<'_>, plan: &Plan, quota: &Quota, present: Amount, period: Period) -> Amount {
     let meter = view.meter();
     let in_effect = view.effect.plan.is_some_and(|current| current.index == plan.index);
-    let planned = plan.entry(meter.index).is_some()
-        && matches!(view.snapshot.instead(meter.index), Instead::AsPlanned);
+    let planned =
+        plan.entry(meter.index).is_some() && matches!(view.snapshot.instead(meter.index), Instead::AsPlanned);
     if meter.on_plan_change() == OnPlanChange::Prorate && in_effect && planned {
         weighted(view, quota, present, period).unwrap_or(present)
     } else {

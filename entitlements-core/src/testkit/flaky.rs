@@ -1,6 +1,6 @@
 //! A store that fails, or waits, when it is told to: for tests of what happens then.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -49,6 +49,7 @@ pub struct FlakyStore<S> {
     gate: Semaphore,
     gated: Mutex<bool>,
     waiting: AtomicU64,
+    losing: AtomicBool,
 }
 
 impl<S> FlakyStore<S> {
@@ -61,12 +62,18 @@ impl<S> FlakyStore<S> {
             gate: Semaphore::new(0),
             gated: Mutex::new(false),
             waiting: AtomicU64::new(0),
+            losing: AtomicBool::new(false),
         }
     }
 
     /// From here on every call fails so, without reaching the inner store; `None` heals it.
     pub fn fail(&self, kind: Option<StoreErrorKind>) {
         *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = kind;
+    }
+
+    /// Whether calls other than loads are done, and then never answered.
+    pub fn lose_answers(&self, losing: bool) {
+        self.losing.store(losing, Ordering::SeqCst);
     }
 
     /// From here on loads read, and then wait before they answer.
@@ -136,7 +143,11 @@ macro_rules! checked {
         impl<S: $trait> $trait for FlakyStore<S> {
             $(async fn $method(&self $(, $argument: $kind)*) -> Result<$output, StoreError> {
                 self.check(stringify!($method))?;
-                self.inner.$method($($argument),*).await
+                let answer = self.inner.$method($($argument),*).await;
+                if self.losing.load(Ordering::SeqCst) {
+                    std::future::pending::<()>().await;
+                }
+                answer
             })+
         }
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use entitlements_core::store::SubscriptionStore;
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{company, now, plan, subscription};
-use entitlements_core::{Catalog, Entitlements, ManualClock, Subject, SubscriptionStatus};
+use entitlements_core::{CacheConfig, Catalog, Entitlements, ManualClock, Subject, SubscriptionStatus};
 use entitlements_tower::{EntitlementLayer, EntitlementLayerBuilder, FailMode, subject_extension};
 use http::{Method, Request};
 
@@ -89,7 +89,12 @@ impl World {
         }
         let clock = Arc::new(ManualClock::at(now()));
         let entitlements =
-            Entitlements::builder(catalog).store(store.clone()).clock(Arc::clone(&clock)).build();
+            // Without a cache, so that the weather of the store is felt at once.
+            Entitlements::builder(catalog)
+                .store(store.clone())
+                .clock(Arc::clone(&clock))
+                .cache(CacheConfig::disabled())
+                .build();
         Self { store, clock, entitlements }
     }
 
