@@ -4,6 +4,7 @@
 
 mod decision;
 mod floor;
+mod handle;
 mod random;
 mod timing;
 mod world;
@@ -18,13 +19,15 @@ pub(crate) type Failure = Box<dyn Error>;
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        say("usage: benches all | decision");
+        say("usage: benches all | decision | handle");
         return ExitCode::from(2);
     }
     for name in names {
         let result = match name.as_str() {
-            "all" | "decision" => decision::run(),
-            other => Err(format!("unknown benchmark `{other}`, expected all or decision").into()),
+            "all" => decision::run().and_then(|()| handle::run()),
+            "decision" => decision::run(),
+            "handle" => handle::run(),
+            other => Err(format!("unknown benchmark `{other}`, expected all, decision or handle").into()),
         };
         if let Err(error) = result {
             say(&format!("{name}: {error}"));

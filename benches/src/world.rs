@@ -54,6 +54,7 @@ pub(crate) struct World {
     pub(crate) now: DateTime<Utc>,
     pub(crate) catalog: Catalog,
     pub(crate) rules: Vec<Rule>,
+    pub(crate) policies: Vec<Policy>,
     pub(crate) subjects: Vec<Subject>,
     pub(crate) plans: Vec<usize>,
     pub(crate) snapshots: Vec<Snapshot>,
@@ -69,23 +70,23 @@ impl World {
     pub(crate) fn new(count: usize, seed: u64) -> Result<Self, Failure> {
         let mut random = Random::new(seed);
         let now = "2026-11-24T12:00:00Z".parse()?;
-        let catalog: Catalog = catalog_text().parse()?;
+        let catalog = catalog()?;
         let rules = rules(count, &mut random);
         let policies = rules.iter().map(policy).collect::<Result<Vec<_>, _>>()?;
-        let mut policies = Policies { policies, ..Policies::default() };
-        policies.policies.sort_by(|a, b| a.id.cmp(&b.id));
-        let policies = Arc::new(PolicySet::compile(&policies, &catalog));
+        let listed = Policies { policies: policies.clone(), ..Policies::default() };
+        let set = Arc::new(PolicySet::compile(&listed, &catalog));
         let (mut subjects, mut plans, mut snapshots) = (Vec::new(), Vec::new(), Vec::new());
         for number in 0..COMPANIES {
             let company = CompanyId::new(format!("company-{number}"))?;
             let plan = number % PLANS.len();
             let mut facts = Facts::empty(company.clone());
             facts.subscriptions.push(subscription(&company, plan, now)?);
-            snapshots.push(Snapshot::new(facts, Arc::clone(&policies), &catalog));
+            snapshots.push(Snapshot::new(facts, Arc::clone(&set), &catalog));
             subjects.push(Subject::user(company, UserId::new("user-1")?));
             plans.push(plan);
         }
-        let mut world = Self { now, catalog, rules, subjects, plans, snapshots, questions: Vec::new() };
+        let mut world =
+            Self { now, catalog, rules, policies, subjects, plans, snapshots, questions: Vec::new() };
         world.questions = world.half_allowed(&mut random);
         Ok(world)
     }
@@ -193,6 +194,11 @@ fn subscription(company: &CompanyId, plan: usize, now: DateTime<Utc>) -> Result<
         cancel_at_period_end: false,
         created_at: now,
     })
+}
+
+/// The catalog of the world.
+pub(crate) fn catalog() -> Result<Catalog, Failure> {
+    Ok(catalog_text().parse()?)
 }
 
 fn catalog_text() -> String {
