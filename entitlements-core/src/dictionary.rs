@@ -39,9 +39,10 @@ impl Dictionary {
             let known = |slot: &Slot| {
                 slot.holds(ends) && kept.get(slot.number as usize).is_some_and(|kept| **kept == *text)
             };
-            let Some(free) = dictionary.places(ends).find(|at| {
-                dictionary.slots.get(*at).is_none_or(|slot| slot.number == VACANT || known(slot))
-            }) else {
+            let Some(free) = dictionary
+                .places(ends)
+                .find(|at| dictionary.slots.get(*at).is_none_or(|slot| slot.number == VACANT || known(slot)))
+            else {
                 continue;
             };
             if let (Some(slot), Ok(number)) = (dictionary.slots.get_mut(free), u32::try_from(kept.len()))

@@ -7,6 +7,7 @@ mod cache;
 pub mod catalog;
 mod clock;
 pub mod decision;
+mod dictionary;
 mod entitlements;
 mod error;
 mod evaluate;
@@ -35,8 +36,8 @@ pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{Consume, Consumption, Entitlements, EntitlementsBuilder, NewGrant};
 pub use error::{Error, ErrorKind};
 pub use evaluate::{
-    Candidate, Change, ChangeKind, Difference, DifferenceKind, Explanation, Recording, ReplayError, Step,
-    StepKind, StepOutcome, UsageItem, diff, evaluate, explain,
+    Candidate, Change, ChangeKind, Difference, DifferenceKind, Explanation, RecordedPolicy, Recording,
+    ReplayError, Step, StepKind, StepOutcome, UsageItem, diff, evaluate, explain,
 };
 pub use grant::{Grant, GrantKind, ResourcePattern};
 pub use memory::MemoryStore;

@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::symbol::keep_hash;
 use super::{
     AddOn, AddOnKind, Anchor, Catalog, CatalogHash, Charge, Entry, EntryKind, Feature, GaugeCount,
     OnPlanChange, Overage, Plan, Quota, Route, StripeRefs, Unmatched, Value,
@@ -26,7 +27,7 @@ impl CatalogHash {
             Unmatched::Deny => 1,
         });
         form.all(&catalog.routing.routes, Form::route);
-        Self(form.0.finalize().into())
+        Self(keep_hash(form.0.finalize().into()))
     }
 }
 

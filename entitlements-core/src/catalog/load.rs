@@ -18,7 +18,8 @@ use self::routes::RoutingDeclaration;
 use self::stripe::{Env, StripeReader};
 use super::node::Node;
 use super::reader::{Fields, Place, Reader};
-use super::{Catalog, CatalogError, CatalogHash, PlanIndex};
+use super::{Catalog, CatalogError, CatalogHash, Feature, PlanIndex, offered};
+use crate::dictionary::Dictionary;
 
 const SECTIONS: [&str; 8] =
     ["schema", "default_plan", "past_due_grace", "features", "plans", "addons", "routing", "routes"];
@@ -165,11 +166,12 @@ impl Declarations {
         let addons: Vec<_> = self.addons.into_iter().map(AddOnDeclaration::build).collect();
         let routing = self.routing.build(&features)?;
         let mut catalog = Catalog {
-            hash: CatalogHash([0; 32]),
+            hash: CatalogHash::none(),
             past_due_grace: self.past_due_grace?,
             default_plan: self.default_plan,
             routing,
-            feature_names: features.iter().map(|feature| (feature.key, feature.index)).collect(),
+            feature_names: Dictionary::of(features.iter().map(Feature::key)),
+            offered: offered(&features, &plans, &addons),
             plan_names: plans.iter().map(|plan| (plan.key, plan.index)).collect(),
             addon_names: addons.iter().enumerate().map(|(index, addon)| (addon.key, index)).collect(),
             features,

@@ -17,6 +17,7 @@ mod routing;
 mod symbol;
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use chrono::TimeDelta;
 use rustc_hash::FxHashMap;
@@ -30,17 +31,42 @@ pub use quota::{Anchor, Overage, Quota};
 pub use routing::{Charge, Consume, Require, Route, Routing, Unmatched};
 pub(crate) use symbol::Symbol;
 
+use crate::dictionary::Dictionary;
+use crate::{Action, ActionSet};
+
 /// The fingerprint of a catalog: its meaning, not its layout. Comments, spacing and the order of keys in a table do not
 /// change it; the order of plans, add-ons and routes, names for people and expanded prices do.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct CatalogHash(pub(crate) [u8; 32]);
+#[derive(Clone, Copy)]
+pub struct CatalogHash(&'static [u8; 32]);
+
+static NO_HASH: [u8; 32] = [0; 32];
 
 impl CatalogHash {
+    /// The fingerprint of no catalog.
+    pub(crate) const fn none() -> Self {
+        Self(&NO_HASH)
+    }
+
     /// The first four bytes as 8 hex digits, as decisions show it.
     #[must_use]
     pub fn short(self) -> String {
-        let [a, b, c, d, ..] = self.0;
+        let [a, b, c, d, ..] = *self.0;
         format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+    }
+}
+
+impl PartialEq for CatalogHash {
+    fn eq(&self, other: &Self) -> bool {
+        // Equal ones are mostly the same.
+        std::ptr::eq(self.0, other.0) || self.0 == other.0
+    }
+}
+
+impl Eq for CatalogHash {}
+
+impl Hash for CatalogHash {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
     }
 }
 
@@ -66,7 +92,10 @@ pub struct Catalog {
     pub(crate) addons: Vec<AddOn>,
     pub(crate) default_plan: Option<PlanIndex>,
     pub(crate) routing: Routing,
-    pub(crate) feature_names: FxHashMap<Symbol, FeatureIndex>,
+    /// By feature: the actions that any plan or add-on includes.
+    pub(crate) offered: Box<[ActionSet]>,
+    /// In the order of the features.
+    pub(crate) feature_names: Dictionary,
     pub(crate) plan_names: FxHashMap<Symbol, PlanIndex>,
     pub(crate) addon_names: FxHashMap<Symbol, usize>,
 }
@@ -93,7 +122,7 @@ impl Catalog {
     /// The feature of that name.
     #[must_use]
     pub fn feature(&self, name: &str) -> Option<&Feature> {
-        self.feature_index(name).and_then(|index| self.features.get(index.get()))
+        self.features.get(self.feature_names.get(name)? as usize)
     }
 
     /// Every plan, in catalog order.
@@ -133,10 +162,27 @@ impl Catalog {
     }
 
     pub(crate) fn feature_index(&self, name: &str) -> Option<FeatureIndex> {
-        self.feature_names.get(name).copied()
+        u16::try_from(self.feature_names.get(name)?).ok().map(FeatureIndex)
+    }
+
+    /// Whether any plan or add-on includes the action on the feature.
+    pub(crate) fn offers(&self, feature: FeatureIndex, action: Action) -> bool {
+        self.offered.get(feature.get()).is_some_and(|actions| actions.contains(action))
     }
 
     pub(crate) fn plan_index(&self, name: &str) -> Option<PlanIndex> {
         self.plan_names.get(name).copied()
     }
+}
+
+/// By feature: the actions that any plan or add-on includes.
+fn offered(features: &[Feature], plans: &[Plan], addons: &[AddOn]) -> Box<[ActionSet]> {
+    let sold = addons.iter().flat_map(AddOn::entries);
+    let of = |feature: &Feature| {
+        let by_plans = plans.iter().filter_map(|plan| plan.entry(feature.index)).map(|entry| entry.actions);
+        let by_addons =
+            sold.clone().filter(|entry| entry.feature == feature.index).map(|entry| entry.actions);
+        by_plans.chain(by_addons).fold(ActionSet::NONE, ActionSet::union)
+    };
+    features.iter().map(of).collect()
 }

@@ -2,7 +2,7 @@
 
 use super::{Entry, FeatureIndex, Symbol};
 use crate::period::Interval;
-use crate::{ActionSet, Amount};
+use crate::{Action, ActionSet, Amount};
 
 /// A plan's dense place in its catalog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,6 +64,10 @@ impl Plan {
     #[must_use]
     pub fn entry(&self, index: FeatureIndex) -> Option<&Entry> {
         self.entries.get(index.get()).and_then(Option::as_ref)
+    }
+
+    pub(crate) fn includes(&self, feature: FeatureIndex, action: Action) -> bool {
+        self.entry(feature).is_some_and(|entry| entry.actions.contains(action))
     }
 }
 

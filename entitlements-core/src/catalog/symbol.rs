@@ -1,4 +1,4 @@
-//! Symbols: names of the catalog, kept once for the life of the process.
+//! Symbols: names and fingerprints of catalogs, kept once for the life of the process.
 
 use std::borrow::Borrow;
 use std::collections::HashSet;
@@ -7,6 +7,18 @@ use std::ops::Deref;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 static NAMES: LazyLock<Mutex<HashSet<&'static str>>> = LazyLock::new(Mutex::default);
+static HASHES: LazyLock<Mutex<HashSet<&'static [u8; 32]>>> = LazyLock::new(Mutex::default);
+
+/// Keeps the fingerprint of a catalog: decisions name it by reference, as they do with names.
+pub(super) fn keep_hash(bytes: [u8; 32]) -> &'static [u8; 32] {
+    let mut hashes = HASHES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = hashes.get(&bytes) {
+        return known;
+    }
+    let kept: &'static [u8; 32] = Box::leak(bytes.into());
+    hashes.insert(kept);
+    kept
+}
 
 /// A name out of a catalog.
 ///
@@ -56,6 +68,12 @@ impl fmt::Debug for Symbol {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_fingerprint_is_kept_once() {
+        assert!(std::ptr::eq(keep_hash([7; 32]), keep_hash([7; 32])));
+        assert_ne!(keep_hash([7; 32]), keep_hash([8; 32]));
+    }
 
     #[test]
     fn one_name_is_kept_once() {

@@ -1,6 +1,6 @@
 //! Administering: grants and policies, checked against the catalog before they are stored.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, Datelike, Utc};
 
 use super::{Entitlements, new_id};
 use crate::catalog::FeatureKind;
@@ -100,6 +100,11 @@ impl Entitlements {
             }
             if new.resource.is_some() {
                 return Err(Error::invalid("resource", "a grant with an amount covers every resource"));
+            }
+        }
+        for (field, instant) in [("startsAt", new.starts_at), ("endsAt", new.ends_at)] {
+            if instant.is_some_and(|instant| !(0..=9999).contains(&instant.year())) {
+                return Err(Error::invalid(field, "must lie in the years 0000 to 9999"));
             }
         }
         let starts_at = new.starts_at.map_or(now, whole_micros);

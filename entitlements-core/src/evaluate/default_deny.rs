@@ -1,9 +1,8 @@
 //! The default deny, with the most useful reason.
 
 use super::View;
-use super::outcome::Outcome;
-use crate::catalog::{AddOn, Plan};
-use crate::decision::{Reason, Source};
+use crate::catalog::Plan;
+use crate::decision::{Decision, Reason, Source};
 
 /// Step 5. The first of these that fits:
 ///
@@ -12,31 +11,24 @@ use crate::decision::{Reason, Source};
 ///   `subscription_inactive`;
 /// * there is no subscription and no default plan: `no_subscription`;
 /// * otherwise `feature_not_in_plan`.
-pub(crate) fn outcome(view: &View<'_>) -> Outcome {
-    let offered = view.catalog.plans().iter().any(|plan| includes(view, plan)) || addons_include(view);
-    if !offered {
-        return Outcome::new(Reason::NotGranted, Source::Default);
+#[inline]
+pub(crate) fn settle(view: &View<'_>, decision: &mut Decision) {
+    if !view.catalog.offers(view.meter().index, view.request.action) {
+        return decision.settle(Reason::NotGranted, Source::Default);
     }
     let plan = |plan: Option<&Plan>| plan.map_or(Source::Default, |plan| Source::Plan(plan.key()));
     let without_default = view.catalog.default_plan().is_none();
     let newest = view.effect.newest_plan(view.catalog);
     if view.effect.is_lapsed() && (without_default || newest.is_some_and(|newest| includes(view, newest))) {
-        return Outcome::new(Reason::SubscriptionInactive, plan(newest));
+        decision.settle(Reason::SubscriptionInactive, plan(newest));
+    } else if without_default && !view.effect.is_subscribed() {
+        decision.settle(Reason::NoSubscription, Source::Default);
+    } else {
+        decision.settle(Reason::FeatureNotInPlan, plan(view.effect.plan));
     }
-    if without_default && view.effect.subscription().is_none() {
-        return Outcome::new(Reason::NoSubscription, Source::Default);
-    }
-    Outcome::new(Reason::FeatureNotInPlan, plan(view.effect.plan))
 }
 
 /// Whether the catalog's plan, as it is sold, includes the requested feature and action.
 fn includes(view: &View<'_>, plan: &Plan) -> bool {
-    plan.entry(view.meter().index).is_some_and(|entry| entry.actions.contains(view.request.action))
-}
-
-fn addons_include(view: &View<'_>) -> bool {
-    let meter = view.meter().index;
-    let action = view.request.action;
-    let mut entries = view.catalog.addons().iter().flat_map(AddOn::entries);
-    entries.any(|entry| entry.feature == meter && entry.actions.contains(action))
+    plan.includes(view.meter().index, view.request.action)
 }

@@ -31,6 +31,11 @@ impl<'a> InEffect<'a> {
         self.snapshot.subscription(self.standing?)
     }
 
+    /// Whether a subscription gives access.
+    pub(crate) const fn is_subscribed(&self) -> bool {
+        self.standing.is_some()
+    }
+
     /// Whether there are subscriptions, and none gives access.
     pub(crate) fn is_lapsed(&self) -> bool {
         self.standing.is_none() && self.snapshot.standings().next().is_some()

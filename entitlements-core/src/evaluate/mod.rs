@@ -25,7 +25,7 @@ pub(crate) use debit::{DebitPlan, plan_debit};
 pub use diff::{Difference, DifferenceKind, diff};
 pub use explain::{Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, explain};
 pub(crate) use horizon::Horizon;
-pub use recording::{Recording, ReplayError};
+pub use recording::{RecordedPolicy, Recording, ReplayError};
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
@@ -35,7 +35,6 @@ use crate::policy::Attributes;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use in_effect::InEffect;
-use outcome::Outcome;
 
 /// Decides one request against everything that is known about its company.
 ///
@@ -61,15 +60,10 @@ pub fn evaluate(
     if !snapshot.is_bound_to(catalog) {
         return evaluate(request, &snapshot.rebind(catalog), catalog, now);
     }
-    let Some(feature) = catalog.feature(request.feature) else {
-        return unknown(request, snapshot, catalog, now);
-    };
-    let mut horizon = Horizon::new(now);
-    let effect = InEffect::at(snapshot, catalog, now);
-    effect.mark(&mut horizon);
-    let view = View { request, snapshot, catalog, now, feature, effect: &effect };
-    let outcome = decide(&view, &mut horizon);
-    decision(&view, &mut horizon, outcome)
+    match catalog.feature(request.feature) {
+        Some(feature) => known(request, snapshot, catalog, now, feature),
+        None => unknown(request, snapshot, catalog, now),
+    }
 }
 
 /// Everything the steps look at.
@@ -90,40 +84,54 @@ impl<'a> View<'a> {
     }
 }
 
-fn decide(view: &View<'_>, horizon: &mut Horizon) -> Outcome {
+#[inline]
+fn known(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+    feature: &Feature,
+) -> Decision {
+    let mut horizon = Horizon::new(now);
+    let effect = InEffect::at(snapshot, catalog, now);
+    effect.mark(&mut horizon);
+    let view = View { request, snapshot, catalog, now, feature, effect: &effect };
+    // The steps write into the decision itself: it is large.
+    let mut decision = Decision {
+        reason: Reason::NotGranted,
+        source: Source::Default,
+        feature: Cow::Borrowed(feature.key()),
+        action: request.action,
+        plan: effect.plan_key(),
+        value: None,
+        quota: None,
+        expires_at: None,
+        as_of: snapshot.as_of(),
+        catalog: catalog.hash(),
+        degraded: None,
+        upgrade: Vec::new(),
+    };
+    decide(&view, &mut decision, &mut horizon);
+    // Before the horizon is read: what plans would allow may change, too.
+    decision.upgrade = offer::upgrade(&view, decision.reason, &mut horizon);
+    decision.expires_at = horizon.earliest();
+    decision
+}
+
+#[inline]
+fn decide(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) {
     let attributes = view.attributes();
     let policies = view.snapshot.policies();
     if let Some(applied) = policies.guardrail(view.feature.index, &attributes, horizon) {
-        return Outcome::new(Reason::PolicyDenied, Source::Guardrail(applied.policy.id.clone()));
+        decision.settle(Reason::PolicyDenied, Source::Guardrail(applied.id.clone()));
+        return;
     }
-    if let Some(outcome) = steps::grants(view, horizon) {
-        return outcome;
+    if steps::grants(view, decision, horizon) || steps::plan(view, decision, horizon) {
+        return;
     }
-    if let Some(outcome) = steps::plan(view, horizon) {
-        return outcome;
-    }
-    if let Some(applied) = policies.decide(view.feature.index, &attributes, horizon) {
-        return steps::policy(view, applied, horizon);
-    }
-    default_deny::outcome(view)
-}
-
-fn decision(view: &View<'_>, horizon: &mut Horizon, outcome: Outcome) -> Decision {
-    let reason = outcome.reason;
-    Decision {
-        // Before the horizon is read: what plans would allow may change, too.
-        upgrade: offer::upgrade(view, reason, horizon),
-        reason,
-        source: outcome.source,
-        feature: Cow::Borrowed(view.feature.key()),
-        action: view.request.action,
-        plan: view.effect.plan_key(),
-        value: outcome.value,
-        quota: outcome.quota,
-        expires_at: horizon.earliest(),
-        as_of: view.snapshot.as_of(),
-        catalog: view.catalog.hash(),
-        degraded: None,
+    match policies.decide(view.feature.index, &attributes, horizon) {
+        Some(applied) => steps::policy(view, applied, decision, horizon),
+        None => default_deny::settle(view, decision),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::catalog::{FeatureKind, Plan};
 use crate::decision::Reason;
 
 /// Every plan of the catalog that would allow the request now, in catalog order. Only for denials that another plan ends.
+#[inline]
 pub(crate) fn upgrade(view: &View<'_>, reason: Reason, horizon: &mut Horizon) -> Vec<&'static str> {
     match reason {
         Reason::NoSubscription
@@ -22,7 +23,8 @@ pub(crate) fn upgrade(view: &View<'_>, reason: Reason, horizon: &mut Horizon) ->
 /// Whether the company, on `plan`, with its add-ons, overrides, grants and usage, would be allowed.
 fn would_allow(view: &View<'_>, plan: &Plan, horizon: &mut Horizon) -> bool {
     match view.feature.kind() {
-        FeatureKind::Flag | FeatureKind::Value => view.given(plan).is_some(),
+        FeatureKind::Flag => steps::gives_flag(view, plan),
+        FeatureKind::Value => view.given(plan).is_some(),
         FeatureKind::Meter => {
             let allowance = Allowance::under(view, Some(plan), horizon);
             allowance.included && allowance.fits(view.request.amount)

@@ -9,7 +9,7 @@ use super::evaluate;
 use crate::catalog::Catalog;
 use crate::decision::Decision;
 use crate::facts::{Facts, Revision};
-use crate::policy::{Policy, PolicyError, PolicySet};
+use crate::policy::{Policy, PolicyError, PolicySet, When};
 use crate::request::{Context, Request, Subject};
 use crate::snapshot::Snapshot;
 use crate::store::Policies;
@@ -57,10 +57,32 @@ pub struct Recording {
     pub facts: Facts,
     /// The revision of the policies.
     pub policies_revision: Revision,
-    /// The policies that could apply, in their JSON form.
-    pub policies: Vec<serde_json::Value>,
+    /// The policies that could apply.
+    pub policies: Vec<RecordedPolicy>,
     /// The decision, in its JSON form.
     pub decision: serde_json::Value,
+}
+
+/// A policy as it was stored, so that one whose condition cannot be read is as unreadable in the replay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordedPolicy {
+    /// The policy in its JSON form, without its condition.
+    pub policy: serde_json::Value,
+    /// The condition's text, as it was stored.
+    pub condition: Option<String>,
+}
+
+impl RecordedPolicy {
+    fn of(policy: &Policy) -> Self {
+        let bare = Policy { when: When::Always, ..policy.clone() };
+        Self { policy: bare.to_json(), condition: policy.when.to_stored() }
+    }
+
+    fn read(&self) -> Result<Policy, PolicyError> {
+        let when = When::from_stored(self.condition.as_deref());
+        Ok(Policy { when, ..Policy::from_json(&self.policy)? })
+    }
 }
 
 /// A recording cannot be replayed, or says something else.
@@ -109,7 +131,7 @@ impl Recording {
             context: request.context.clone(),
             facts: snapshot.facts().clone(),
             policies_revision: snapshot.policies().revision(),
-            policies: snapshot.policies().iter().map(Policy::to_json).collect(),
+            policies: snapshot.policies().iter().map(RecordedPolicy::of).collect(),
             decision: decision.to_json(),
         }
     }
@@ -140,7 +162,7 @@ impl Recording {
     ///
     /// When a policy cannot be read.
     pub fn decide(&self, catalog: &Catalog) -> Result<Decision, ReplayError> {
-        let policies = self.policies.iter().map(Policy::from_json).collect::<Result<_, _>>()?;
+        let policies = self.policies.iter().map(RecordedPolicy::read).collect::<Result<_, _>>()?;
         let policies = Policies { revision: self.policies_revision, policies };
         let set = Arc::new(PolicySet::compile(&policies, catalog));
         let snapshot = Snapshot::new(self.facts.clone(), set, catalog);

@@ -1,24 +1,27 @@
 //! The steps that look at grants and at the plan, and what an allow by policy says.
+//!
+//! A step that decides says so, and writes what it says into the decision.
 
 use super::allowance::{Allowance, add};
-use super::outcome::Outcome;
 use super::{Horizon, View};
 use crate::Amount;
 use crate::bucket::Bucket;
-use crate::catalog::{EntryKind, FeatureKind};
-use crate::decision::{QuotaStatus, Reason, Source};
+use crate::catalog::{EntryKind, FeatureKind, Plan, Value};
+use crate::decision::{Decision, QuotaStatus, Reason, Source};
 use crate::grant::Grant;
 use crate::period::{Interval, Period};
 use crate::policy::{Applied, Effect};
 
 /// Step 2: a grant without an amount allows. Of several, the smallest id is the source.
-pub(crate) fn grants(view: &View<'_>, horizon: &mut Horizon) -> Option<Outcome> {
+#[inline]
+pub(crate) fn grants(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) -> bool {
     if !view.snapshot.has_grants() {
-        return None;
+        return false;
     }
-    let grant = unlimited_grant(view, horizon)?;
-    let outcome = Outcome::new(Reason::AllowedByGrant, Source::Grant(grant.id.clone()));
-    Some(unlimited(view, outcome, horizon))
+    let Some(grant) = unlimited_grant(view, horizon) else { return false };
+    decision.settle(Reason::AllowedByGrant, Source::Grant(grant.id.clone()));
+    unlimited(view, decision, horizon);
+    true
 }
 
 /// The grant without an amount that covers the request, if there is one.
@@ -36,57 +39,74 @@ pub(crate) fn unlimited_grant<'a>(view: &View<'a>, horizon: &mut Horizon) -> Opt
 }
 
 /// Step 3: the plan includes feature and action, and the quota has room or has not.
-pub(crate) fn plan(view: &View<'_>, horizon: &mut Horizon) -> Option<Outcome> {
+#[inline]
+pub(crate) fn plan(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) -> bool {
     match view.feature.kind() {
-        FeatureKind::Flag => flag(view),
-        FeatureKind::Meter => meter(view, horizon),
-        FeatureKind::Gauge => gauge(view),
-        FeatureKind::Value => value(view),
+        FeatureKind::Flag => flag(view, decision),
+        FeatureKind::Meter => meter(view, decision, horizon),
+        FeatureKind::Gauge => gauge(view, decision),
+        FeatureKind::Value => value(view, decision),
     }
 }
 
 /// Step 4: what a policy says that applies.
-pub(crate) fn policy(view: &View<'_>, applied: Applied<'_>, horizon: &mut Horizon) -> Outcome {
-    let source = Source::Policy(applied.policy.id.clone());
-    match applied.policy.effect {
-        Effect::Deny => Outcome::new(Reason::PolicyDenied, source),
-        Effect::Allow => unlimited(view, Outcome::new(Reason::AllowedByPolicy, source), horizon),
+#[inline]
+pub(crate) fn policy(view: &View<'_>, applied: Applied<'_>, decision: &mut Decision, horizon: &mut Horizon) {
+    let source = Source::Policy(applied.id.clone());
+    match applied.effect {
+        Effect::Deny => decision.settle(Reason::PolicyDenied, source),
+        Effect::Allow => {
+            decision.settle(Reason::AllowedByPolicy, source);
+            unlimited(view, decision, horizon);
+        }
     }
 }
 
-fn flag(view: &View<'_>) -> Option<Outcome> {
-    let plan = view.effect.plan?;
-    view.given(plan)?;
-    Some(Outcome::new(Reason::AllowedByPlan, Source::Plan(plan.key())))
+#[inline]
+fn flag(view: &View<'_>, decision: &mut Decision) -> bool {
+    let Some(plan) = view.effect.plan.filter(|plan| gives_flag(view, plan)) else { return false };
+    decision.settle(Reason::AllowedByPlan, Source::Plan(plan.key()));
+    true
 }
 
-fn meter(view: &View<'_>, horizon: &mut Horizon) -> Option<Outcome> {
+/// Whether the company would have the requested flag and action on `plan`.
+#[inline]
+pub(crate) fn gives_flag<'a>(view: &View<'a>, plan: &'a Plan) -> bool {
+    if view.snapshot.differs() {
+        return view.given(plan).is_some();
+    }
+    plan.includes(view.feature.index, view.request.action)
+}
+
+fn meter(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) -> bool {
     let allowance = Allowance::under(view, view.effect.plan, horizon);
     if !allowance.included {
-        return None;
+        return false;
     }
     let plan = || view.effect.plan.map(|plan| Source::Plan(plan.key()));
-    let outcome = if allowance.fits(view.request.amount) {
-        let source = allowance.source.or(allowance.first).or_else(plan)?;
+    if allowance.fits(view.request.amount) {
+        let Some(source) = allowance.source.or(allowance.first).or_else(plan) else { return false };
         let reason = match source {
             Source::Grant(_) => Reason::AllowedByGrant,
             _ => Reason::AllowedByPlan,
         };
-        Outcome::new(reason, source)
+        decision.settle(reason, source);
     } else {
         // Only grants can be short without a plan in effect.
-        Outcome::new(Reason::QuotaExceeded, plan().or(allowance.first).unwrap_or(Source::Default))
-    };
-    Some(outcome.with_quota(allowance.status))
+        decision.settle(Reason::QuotaExceeded, plan().or(allowance.first).unwrap_or(Source::Default));
+    }
+    decision.quota = Some(allowance.status);
+    true
 }
 
-fn gauge(view: &View<'_>) -> Option<Outcome> {
-    let plan = view.effect.plan?;
-    let status = gauge_status(view, plan)?;
-    let source = Source::Plan(plan.key());
-    let reason =
-        if gauge_fits(&status, view.request.amount) { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
-    Some(Outcome::new(reason, source).with_quota(status))
+fn gauge(view: &View<'_>, decision: &mut Decision) -> bool {
+    let status = view.effect.plan.and_then(|plan| Some((plan, gauge_status(view, plan)?)));
+    let Some((plan, status)) = status else { return false };
+    let fits = gauge_fits(&status, view.request.amount);
+    let reason = if fits { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
+    decision.settle(reason, Source::Plan(plan.key()));
+    decision.quota = Some(status);
+    true
 }
 
 /// Whether `amount` more may be held. Even an unlimited gauge must be able to hold the number.
@@ -96,7 +116,7 @@ pub(crate) fn gauge_fits(status: &QuotaStatus, amount: Amount) -> bool {
 }
 
 /// How a gauge stands under a plan; `None` if the plan does not include it.
-pub(crate) fn gauge_status<'a>(view: &View<'a>, plan: &'a crate::catalog::Plan) -> Option<QuotaStatus> {
+pub(crate) fn gauge_status<'a>(view: &View<'a>, plan: &'a Plan) -> Option<QuotaStatus> {
     let given = view.given(plan)?;
     let EntryKind::Gauge(limit) = given.entry.kind else { return None };
     let seats = view.effect.subscription().and_then(|subscription| subscription.seats);
@@ -121,12 +141,21 @@ pub(crate) fn held(view: &View<'_>, limit: Option<Amount>) -> QuotaStatus {
     }
 }
 
-fn value(view: &View<'_>) -> Option<Outcome> {
+fn value(view: &View<'_>, decision: &mut Decision) -> bool {
+    let Some((plan, value)) = planned_value(view) else { return false };
+    match plan {
+        Some(plan) => decision.settle(Reason::AllowedByPlan, Source::Plan(plan.key())),
+        None => decision.settle(Reason::AllowedByDefault, Source::Default),
+    }
+    decision.value = value;
+    true
+}
+
+/// The value of a `value` feature, and the plan that names it; `None` if the plan does not include the action.
+fn planned_value<'a>(view: &View<'a>) -> Option<(Option<&'a Plan>, Option<Value>)> {
     let default = || view.feature.default_value().cloned();
     let named = view.effect.plan.and_then(|plan| Some((plan, view.given_of(plan, view.feature)?)));
-    let Some((plan, given)) = named else {
-        return Some(Outcome::new(Reason::AllowedByDefault, Source::Default).with_value(default()));
-    };
+    let Some((plan, given)) = named else { return Some((None, default())) };
     if !given.entry.actions.contains(view.request.action) {
         return None;
     }
@@ -134,16 +163,17 @@ fn value(view: &View<'_>) -> Option<Outcome> {
         EntryKind::Value(value) => Some(value.clone()),
         _ => default(),
     };
-    Some(Outcome::new(Reason::AllowedByPlan, Source::Plan(plan.key())).with_value(value))
+    Some((Some(plan), value))
 }
 
 /// Adds what an allow without a limit shows: a meter is still counted, a value has its value.
-fn unlimited(view: &View<'_>, outcome: Outcome, horizon: &mut Horizon) -> Outcome {
+#[inline]
+fn unlimited(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) {
     match view.feature.kind() {
-        FeatureKind::Flag => outcome,
-        FeatureKind::Meter => outcome.with_quota(uncapped_status(view, horizon)),
-        FeatureKind::Gauge => outcome.with_quota(held(view, None)),
-        FeatureKind::Value => outcome.with_value(value(view).and_then(|plan| plan.value)),
+        FeatureKind::Flag => {}
+        FeatureKind::Meter => decision.quota = Some(uncapped_status(view, horizon)),
+        FeatureKind::Gauge => decision.quota = Some(held(view, None)),
+        FeatureKind::Value => decision.value = planned_value(view).and_then(|(_, value)| value),
     }
 }
 

@@ -3,7 +3,9 @@
 use chrono::{DateTime, Utc};
 
 use super::dispatch::{Entry, Index, Proved, Selection};
-use super::{Applied, Attributes, Condition, Effect, Policy, Truth, When};
+use super::essence::{Essence, Shape};
+use super::reading::{Reading, Vocabulary};
+use super::{Applied, Attributes, Policy, Truth, When};
 use crate::Action;
 use crate::catalog::{Catalog, FeatureIndex};
 use crate::evaluate::Horizon;
@@ -15,46 +17,11 @@ pub(super) struct Book {
     policies: Box<[Policy]>,
     /// What most requests need of each: much less memory than the policies.
     essences: Box<[Essence]>,
+    vocabulary: Vocabulary,
     /// Policies that name features: by feature, then action.
     named: Box<[Index]>,
     /// Policies about every feature: by action.
     general: Box<[Index]>,
-}
-
-/// What decides whether a policy applies.
-#[derive(Debug)]
-struct Essence {
-    when: Essential,
-    effect: Effect,
-    /// Whether the target names something beside features and actions.
-    names_companies: bool,
-    names_users: bool,
-    names_resources: bool,
-}
-
-#[derive(Debug)]
-enum Essential {
-    Settled(Truth),
-    Holds(Condition),
-    /// The policy says different things at different times.
-    InTime,
-}
-
-impl Essence {
-    fn of(policy: &Policy) -> Self {
-        Self {
-            when: match &policy.when {
-                _ if policy.is_time_dependent() => Essential::InTime,
-                When::Always => Essential::Settled(Truth::True),
-                When::Holds(condition) => Essential::Holds(condition.clone()),
-                When::Broken { .. } => Essential::Settled(Truth::Unknown),
-            },
-            effect: policy.effect,
-            names_companies: policy.target.companies.is_some(),
-            names_users: policy.target.users.is_some(),
-            names_resources: policy.target.resources.is_some(),
-        }
-    }
 }
 
 impl Book {
@@ -86,11 +53,13 @@ impl Book {
                 }
             }
         }
-        let index = |lists: Vec<Vec<_>>| lists.iter().map(|list| Index::build(list)).collect();
+        let vocabulary = Vocabulary::of(&policies);
+        let index = |lists: Vec<Vec<_>>| lists.iter().map(|list| Index::build(list, &vocabulary)).collect();
         let (named, general) = (index(named), index(general));
         Self {
-            essences: policies.iter().map(Essence::of).collect(),
+            essences: policies.iter().map(|policy| Essence::of(policy, &vocabulary)).collect(),
             policies: policies.into(),
+            vocabulary,
             named,
             general,
         }
@@ -119,6 +88,7 @@ impl Book {
     }
 
     /// The first policy that applies.
+    #[inline]
     pub(super) fn first(
         &self,
         feature: FeatureIndex,
@@ -128,58 +98,74 @@ impl Book {
         if self.is_empty() {
             return None;
         }
-        let mut only = None;
-        for index in self.indexes(feature, attributes.request.action).filter(|index| !index.is_empty()) {
-            if index.needs_lookup() || only.is_some() {
-                return self.first_selected(feature, attributes, horizon);
-            }
-            only = Some(index);
+        let action = attributes.request.action;
+        let named = self.named.get(place(feature, action)).filter(|index| !index.is_empty());
+        let general = self.general.get(action.index()).filter(|index| !index.is_empty());
+        let only = match (named, general) {
+            (None, None) => return None,
+            (Some(only), None) | (None, Some(only)) => Some(only),
+            (Some(_), Some(_)) => None,
+        };
+        let mut reading = Reading::new(attributes, &self.vocabulary);
+        if let Some(list) = only.and_then(|only| only.one_list(&mut reading)) {
+            return list.iter().find_map(|entry| self.applies(*entry, &mut reading, horizon));
         }
-        only?.rest().iter().find_map(|entry| self.applies(*entry, attributes, horizon))
-    }
-
-    fn first_selected(
-        &self,
-        feature: FeatureIndex,
-        attributes: &Attributes<'_>,
-        horizon: &mut Horizon,
-    ) -> Option<Applied<'_>> {
         let mut selection = Selection::default();
-        for index in self.indexes(feature, attributes.request.action) {
-            index.select(attributes, &mut selection);
+        for index in named.into_iter().chain(general) {
+            index.select(&mut reading, &mut selection);
         }
-        selection.find_map(|entry| self.applies(entry, attributes, horizon))
+        selection.find_map(|entry| self.applies(entry, &mut reading, horizon))
     }
 
     fn indexes(&self, feature: FeatureIndex, action: Action) -> impl Iterator<Item = &Index> {
         self.named.get(place(feature, action)).into_iter().chain(self.general.get(action.index()))
     }
 
-    fn applies(
-        &self,
-        entry: Entry,
-        attributes: &Attributes<'_>,
-        horizon: &mut Horizon,
-    ) -> Option<Applied<'_>> {
+    #[inline]
+    fn applies(&self, entry: Entry, reading: &mut Reading<'_>, horizon: &mut Horizon) -> Option<Applied<'_>> {
         let essence = self.essences.get(entry.rank as usize)?;
-        let policy = self.policies.get(entry.rank as usize)?;
-        let (target, request) = (&policy.target, attributes.request);
-        let meant =
-            (!essence.names_companies || entry.proved == Proved::Company || target.covers_company(request))
-                && (!essence.names_users || entry.proved == Proved::User || target.covers_user(request))
-                && (!essence.names_resources || target.covers_resource(request));
-        if !meant {
+        if essence.is_narrow && !self.covers(entry, reading.attributes) {
             return None;
         }
-        let truth = match (&essence.when, entry.proved) {
-            (Essential::Settled(truth), _) => *truth,
-            (Essential::Holds(condition), Proved::Part(part)) => {
-                condition.evaluate_given(part.into(), attributes)
-            }
-            (Essential::Holds(condition), _) => condition.evaluate(attributes),
-            (Essential::InTime, _) => truth_in_time(policy, attributes, horizon)?,
+        let tested = match essence.shape {
+            Shape::Settled(truth) => Some(truth),
+            Shape::Tests(count) => essence.test(count, reading),
+            Shape::Condition | Shape::InTime => None,
         };
-        essence.effect.applies(truth).then_some(Applied { policy, truth })
+        let truth = match tested {
+            Some(truth) => truth,
+            None => self.ask(entry, essence.shape, reading.attributes, horizon)?,
+        };
+        let Essence { id, effect, .. } = essence;
+        effect.applies(truth).then_some(Applied { id, effect: *effect, truth })
+    }
+
+    /// Whether the policy's target covers company, user and resource of the request.
+    fn covers(&self, entry: Entry, attributes: &Attributes<'_>) -> bool {
+        let request = attributes.request;
+        self.policies.get(entry.rank as usize).map(|policy| &policy.target).is_some_and(|target| {
+            (entry.proved == Proved::Company || target.covers_company(request))
+                && (entry.proved == Proved::User || target.covers_user(request))
+                && target.covers_resource(request)
+        })
+    }
+
+    /// The truth of the policy's condition; `None` if the policy is not in force.
+    fn ask(
+        &self,
+        entry: Entry,
+        shape: Shape,
+        attributes: &Attributes<'_>,
+        horizon: &mut Horizon,
+    ) -> Option<Truth> {
+        let policy = self.policies.get(entry.rank as usize)?;
+        match (&policy.when, entry.proved) {
+            _ if shape == Shape::InTime => truth_in_time(policy, attributes, horizon),
+            (When::Holds(condition), Proved::Part(part)) => {
+                Some(condition.evaluate_given(part.into(), attributes))
+            }
+            (when, _) => Some(when.evaluate(attributes)),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use semver::{Version, VersionReq};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::attribute::Found;
+use super::comparison::Comparison;
 use super::operand::{Operand, Path, Scalar};
 use super::{Attributes, Truth};
 
@@ -71,22 +71,6 @@ pub(super) enum Node {
     TimeBetween(u32, u32),
 }
 
-/// An operator between an attribute and an operand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Comparison {
-    Eq,
-    Ne,
-    Lt,
-    Le,
-    Gt,
-    Ge,
-    In,
-    NotIn,
-    Contains,
-    StartsWith,
-    EndsWith,
-}
-
 impl Condition {
     pub(super) fn new(root: Node, source: Value) -> Self {
         Self(Arc::new(Compiled { root, source }))
@@ -146,17 +130,33 @@ impl Condition {
         &self.0.source
     }
 
+    /// What must hold.
+    fn parts(&self) -> &[Node] {
+        match &self.0.root {
+            Node::All(parts) => parts,
+            root => std::slice::from_ref(root),
+        }
+    }
+
     /// Tests that the condition implies: it cannot be true, and is not even unknown when the attribute is a text, unless
     /// the text at the path is one of these. Each with its place among the parts.
     pub(super) fn required_texts(&self) -> impl Iterator<Item = (usize, &Path, Vec<&str>)> {
-        let parts = match &self.0.root {
-            Node::All(parts) => parts,
-            leaf => std::slice::from_ref(leaf),
-        };
-        parts.iter().enumerate().filter_map(|(at, part)| {
+        self.parts().iter().enumerate().filter_map(|(at, part)| {
             let (path, texts) = part.required_texts()?;
             Some((at, path, texts))
         })
+    }
+
+    /// The comparisons of an attribute with a literal that the condition consists of, all of which must hold; `None` if
+    /// there is anything else in it.
+    pub(super) fn comparisons(&self) -> Option<Vec<(Comparison, &Path, &Scalar)>> {
+        let comparison = |part| match part {
+            &Node::Compare(comparison, ref path, Operand::Scalar(ref scalar)) => {
+                Some((comparison, path, scalar))
+            }
+            _ => None,
+        };
+        self.parts().iter().map(comparison).collect()
     }
 
     /// Like [`evaluate`](Self::evaluate), when the required test at `proved` is known to hold.
@@ -292,58 +292,6 @@ impl Node {
             Self::Compare(Comparison::In, path, Operand::List(list)) => {
                 Some((path, list.iter().map(text).collect::<Option<_>>()?))
             }
-            _ => None,
-        }
-    }
-}
-
-impl Comparison {
-    fn evaluate(self, found: Found<'_>, operand: &Operand, attributes: &Attributes<'_>) -> Truth {
-        match self {
-            Self::In | Self::NotIn if !found.is_scalar() => return Truth::Unknown,
-            Self::In => return operand.lists(found, attributes),
-            Self::NotIn => return !operand.lists(found, attributes),
-            _ => {}
-        }
-        let Some(other) = operand.find(attributes) else { return Truth::Unknown };
-        let texts = || Some((found.text()?, other.text()?));
-        match self {
-            Self::Eq | Self::In => found.equals(other),
-            Self::Ne | Self::NotIn => !found.equals(other),
-            Self::Lt => found.compare(other).map(std::cmp::Ordering::is_lt).into(),
-            Self::Le => found.compare(other).map(std::cmp::Ordering::is_le).into(),
-            Self::Gt => found.compare(other).map(std::cmp::Ordering::is_gt).into(),
-            Self::Ge => found.compare(other).map(std::cmp::Ordering::is_ge).into(),
-            Self::Contains => match found.list() {
-                Some(list) if other.is_scalar() => other.is_among(list),
-                _ => texts().map(|(text, part)| text.contains(part)).into(),
-            },
-            Self::StartsWith => texts().map(|(text, part)| text.starts_with(part)).into(),
-            Self::EndsWith => texts().map(|(text, part)| text.ends_with(part)).into(),
-        }
-    }
-
-    /// The comparison that says the same with its two sides exchanged.
-    const fn mirrored(self) -> Self {
-        match self {
-            Self::Lt => Self::Gt,
-            Self::Le => Self::Ge,
-            Self::Gt => Self::Lt,
-            Self::Ge => Self::Le,
-            same => same,
-        }
-    }
-
-    /// When `now` compared with `instant` changes its truth after `now`.
-    fn flip_of_now(self, instant: DateTime<Utc>, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let reached = (now < instant).then_some(instant);
-        // `now` is still equal at the instant itself, and for the smallest step of time after it no longer.
-        let passed =
-            (now <= instant).then(|| instant.checked_add_signed(TimeDelta::nanoseconds(1))).flatten();
-        match self {
-            Self::Lt | Self::Ge => reached,
-            Self::Le | Self::Gt => passed,
-            Self::Eq | Self::Ne => reached.or(passed),
             _ => None,
         }
     }

@@ -6,7 +6,9 @@
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Attributes, Effect, Path, Policy, When};
+use super::reading::{Kind, Reading, Slot, Vocabulary};
+use super::table::Table;
+use super::{Effect, Path, Policy, When};
 
 /// Up to this many policies, looking at each is faster than looking up.
 const SCANNED: usize = 4;
@@ -47,52 +49,41 @@ pub(super) struct Index {
 
 #[derive(Debug)]
 struct Dispatch {
-    path: Path,
-    texts: FxHashMap<Box<str>, Few>,
+    slot: Slot,
+    texts: Table,
     /// For requests without a text at the path: denials whose condition is then unknown, which is enough for them.
     others: Box<[Entry]>,
 }
 
-/// A list that is mostly of one.
-#[derive(Debug)]
-enum Few {
-    One(Entry),
-    Many(Box<[Entry]>),
-}
-
-impl Few {
-    fn of(list: Vec<Entry>) -> Self {
-        match list.as_slice() {
-            [one] => Self::One(*one),
-            _ => Self::Many(list.into()),
+impl Dispatch {
+    /// The policies under the text that the request has.
+    #[inline]
+    fn list(&self, reading: &mut Reading<'_>) -> &[Entry] {
+        let seen = reading.at(self.slot);
+        if seen.kind == Kind::Text {
+            return u32::try_from(seen.bits).map_or(&[], |number| self.texts.get(number));
         }
-    }
-
-    fn as_slice(&self) -> &[Entry] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(list) => list,
-        }
+        &self.others
     }
 }
 
 /// A policy applies only if the attribute at `path` is one of `texts`.
-struct Requirement<'p> {
-    path: Path,
-    texts: Vec<&'p str>,
+pub(super) struct Requirement<'p> {
+    pub(super) path: &'p Path,
+    pub(super) texts: Vec<&'p str>,
     proved: Proved,
     /// Whether the policy may apply as well when there is no text at the path.
     or_no_text: bool,
 }
 
 impl Requirement<'_> {
-    fn all_of(policy: &Policy) -> Vec<Requirement<'_>> {
+    pub(super) fn all_of(policy: &Policy) -> Vec<Requirement<'_>> {
         let target = &policy.target;
         let mut all = Vec::new();
-        let mut add = |path: &Path, mut texts: Vec<_>, proved, or_no_text| {
+        let mut add = |path, mut texts: Vec<_>, proved, or_no_text| {
             texts.sort_unstable();
             texts.dedup();
-            all.push(Requirement { path: path.clone(), texts, proved, or_no_text });
+            all.push(Requirement { path, texts, proved, or_no_text });
         };
         if let Some(companies) = &target.companies {
             add(&Path::Company, companies.iter().map(AsRef::as_ref).collect(), Proved::Company, false);
@@ -112,28 +103,34 @@ impl Requirement<'_> {
 
 impl Index {
     /// Indexes policies given in ascending order of their ranks.
-    pub(super) fn build(policies: &[(u32, &Policy)]) -> Self {
-        let requirements: Vec<_> = match policies {
+    pub(super) fn build(policies: &[(u32, &Policy)], vocabulary: &Vocabulary) -> Self {
+        let requirements: Vec<Vec<_>> = match policies {
             few if few.len() <= SCANNED => few.iter().map(|_| Vec::new()).collect(),
-            many => many.iter().map(|(_, policy)| Requirement::all_of(policy)).collect(),
+            many => many
+                .iter()
+                .map(|(_, policy)| {
+                    let all = Requirement::all_of(policy).into_iter();
+                    all.filter_map(|one| Some((vocabulary.slot(one.path)?, one))).collect()
+                })
+                .collect(),
         };
-        let mut dispatches: Vec<_> = best_paths(&requirements)
+        let mut dispatches: Vec<_> = best_slots(&requirements)
             .into_iter()
-            .map(|path| (path, FxHashMap::default(), Vec::new()))
+            .map(|slot| (slot, FxHashMap::default(), Vec::new()))
             .collect();
         let mut rest = Vec::new();
         for ((rank, _), requirements) in policies.iter().zip(&requirements) {
-            // The first path tells the policies apart best.
+            // The first slot tells the policies apart best.
             let chosen = dispatches.iter_mut().find_map(|dispatch| {
-                let requirement = requirements.iter().find(|requirement| requirement.path == *dispatch.0)?;
+                let (_, requirement) = requirements.iter().find(|(slot, _)| *slot == dispatch.0)?;
                 Some((dispatch, requirement))
             });
             let Some(((_, texts, others), requirement)) = chosen else {
                 rest.push(Entry { rank: *rank, proved: Proved::Nothing });
                 continue;
             };
-            for text in &requirement.texts {
-                let list: &mut Vec<Entry> = texts.entry(*text).or_default();
+            for number in requirement.texts.iter().filter_map(|text| vocabulary.text(text)) {
+                let list: &mut Vec<Entry> = texts.entry(number).or_default();
                 list.push(Entry { rank: *rank, proved: requirement.proved });
             }
             if requirement.or_no_text {
@@ -141,9 +138,9 @@ impl Index {
             }
         }
         dispatches.retain(|(_, texts, _)| !texts.is_empty());
-        let dispatches = dispatches.into_iter().map(|(path, texts, others)| Dispatch {
-            path: path.clone(),
-            texts: texts.into_iter().map(|(text, list)| (text.into(), Few::of(list))).collect(),
+        let dispatches = dispatches.into_iter().map(|(slot, texts, others)| Dispatch {
+            slot,
+            texts: Table::of(texts),
             others: others.into(),
         });
         Self { rest: rest.into(), dispatches: dispatches.collect() }
@@ -153,44 +150,40 @@ impl Index {
         self.rest.is_empty() && self.dispatches.is_empty()
     }
 
-    /// Whether policies are kept under texts.
-    pub(super) const fn needs_lookup(&self) -> bool {
-        !self.dispatches.is_empty()
-    }
-
-    /// Policies that always have to be looked at.
-    pub(super) const fn rest(&self) -> &[Entry] {
-        &self.rest
+    /// The policies that can apply to the request, if they stand in one list.
+    #[inline]
+    pub(super) fn one_list(&self, reading: &mut Reading<'_>) -> Option<&[Entry]> {
+        match (&*self.rest, &*self.dispatches) {
+            (rest, []) => Some(rest),
+            ([], [dispatch]) => Some(dispatch.list(reading)),
+            _ => None,
+        }
     }
 
     /// Adds the lists of policies that can apply to the request.
-    pub(super) fn select<'s>(&'s self, attributes: &Attributes<'_>, selection: &mut Selection<'s>) {
+    pub(super) fn select<'s>(&'s self, reading: &mut Reading<'_>, selection: &mut Selection<'s>) {
         selection.add(&self.rest);
         for dispatch in &self.dispatches {
-            match dispatch.path.text(attributes) {
-                Some(text) => selection.add(dispatch.texts.get(text).map_or(&[], Few::as_slice)),
-                None => selection.add(&dispatch.others),
-            }
+            selection.add(dispatch.list(reading));
         }
     }
 
     /// The rank of every policy in the index, some of them more than once, in no order.
     pub(super) fn ranks(&self) -> impl Iterator<Item = u32> {
-        let dispatched =
-            self.dispatches.iter().flat_map(|dispatch| dispatch.texts.values().flat_map(Few::as_slice));
+        let dispatched = self.dispatches.iter().flat_map(|dispatch| dispatch.texts.entries());
         self.rest.iter().chain(dispatched).map(|entry| entry.rank)
     }
 }
 
-/// The paths worth a dispatch: those with the most different texts, best first.
-fn best_paths<'r>(requirements: &'r [Vec<Requirement<'_>>]) -> Vec<&'r Path> {
-    let mut texts: FxHashMap<&Path, FxHashSet<&str>> = FxHashMap::default();
-    for requirement in requirements.iter().flatten() {
-        texts.entry(&requirement.path).or_default().extend(&requirement.texts);
+/// The attributes worth a dispatch: those with the most different texts, best first.
+fn best_slots(requirements: &[Vec<(Slot, Requirement<'_>)>]) -> Vec<Slot> {
+    let mut texts: FxHashMap<Slot, FxHashSet<&str>> = FxHashMap::default();
+    for (slot, requirement) in requirements.iter().flatten() {
+        texts.entry(*slot).or_default().extend(&requirement.texts);
     }
-    let mut paths: Vec<_> = texts.into_iter().map(|(path, texts)| (texts.len(), path)).collect();
-    paths.sort_unstable_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.cmp(right)));
-    paths.into_iter().take(ATTRIBUTES).map(|(_, path)| path).collect()
+    let mut slots: Vec<_> = texts.into_iter().map(|(slot, texts)| (texts.len(), slot)).collect();
+    slots.sort_unstable_by(|(a, left), (b, right)| b.cmp(a).then_with(|| left.cmp(right)));
+    slots.into_iter().take(ATTRIBUTES).map(|(_, slot)| slot).collect()
 }
 
 /// Lists of policies, merged into one by rank. No policy is in two of the lists of one request: an index keeps each
@@ -216,11 +209,6 @@ impl Iterator for Selection<'_> {
     type Item = Entry;
 
     fn next(&mut self) -> Option<Entry> {
-        if let (1, [list, ..]) = (self.used, &mut self.lists) {
-            let (first, others) = list.split_first()?;
-            *list = others;
-            return Some(*first);
-        }
         let lists = self.lists.iter_mut().take(self.used);
         let (_, list) =
             lists.filter_map(|list| Some((list.first()?.rank, list))).min_by_key(|(rank, _)| *rank)?;

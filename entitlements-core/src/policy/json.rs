@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{DateTime, SubsecRound, Utc};
+use chrono::{DateTime, Datelike, SubsecRound, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -294,6 +294,10 @@ impl Fields {
 
     fn instant(&mut self, field: &str, value: &Value) -> Option<DateTime<Utc>> {
         match value.as_str().map(DateTime::parse_from_rfc3339) {
+            // At the edges, the offset can carry an instant out of the years that RFC 3339 can write.
+            Some(Ok(instant)) if !(0..=9999).contains(&instant.to_utc().year()) => {
+                self.problem(field, "must lie in the years 0000 to 9999 in UTC")
+            }
             Some(Ok(instant)) => Some(instant.to_utc().trunc_subsecs(6)),
             Some(Err(_)) => self.problem(field, "must be an RFC 3339 instant such as 2026-12-24T00:00:00Z"),
             None => self.problem(field, format!("expected an RFC 3339 instant, found {}", kind(value))),

@@ -2,13 +2,17 @@
 
 mod attribute;
 mod book;
+mod comparison;
 mod condition;
 mod dispatch;
+mod essence;
 mod json;
 mod operand;
 mod parse;
 mod reader;
+mod reading;
 mod set;
+mod table;
 mod truth;
 
 use chrono::{DateTime, Utc};

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use semver::VersionReq;
 use serde_json::Value;
 
-use super::condition::{Comparison, Node};
+use super::comparison::Comparison;
+use super::condition::Node;
 use super::operand::{Operand, Path, Scalar, clip};
 use super::parse::{ConditionProblem, MAX_CONDITION_DEPTH, kind};
 

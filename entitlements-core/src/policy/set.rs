@@ -8,6 +8,7 @@ use crate::Action;
 use crate::catalog::{Catalog, CatalogHash, FeatureIndex};
 use crate::evaluate::Horizon;
 use crate::facts::Revision;
+use crate::id::PolicyId;
 use crate::store::Policies;
 
 /// Every policy, compiled for one catalog.
@@ -25,7 +26,8 @@ pub struct PolicySet {
 /// The policy that decides.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Applied<'s> {
-    pub(crate) policy: &'s Policy,
+    pub(crate) id: &'s PolicyId,
+    pub(crate) effect: Effect,
     /// Of its condition: true, or for a deny perhaps unknown.
     pub(crate) truth: Truth,
 }
@@ -72,7 +74,7 @@ impl PolicySet {
     pub fn empty() -> Self {
         Self {
             revision: Revision(0),
-            catalog: CatalogHash([0; 32]),
+            catalog: CatalogHash::none(),
             guardrails: Book::default(),
             policies: Book::default(),
         }

@@ -149,11 +149,18 @@ fn a_prorated_limit_is_the_mean_of_the_plans_weighted_by_time() {
 }
 
 #[test]
-fn a_prorated_limit_knows_nothing_of_changes_in_other_periods_or_to_come() {
-    let world = World::on("pro")
-        .changed_from("starter", "2026-11-10T09:00:00Z")
-        .changed_from("starter", "2026-12-01T09:00:00Z");
+fn a_prorated_limit_knows_nothing_of_changes_in_other_periods() {
+    let world = World::on("pro").changed_from("starter", "2026-11-10T09:00:00Z");
     assert_eq!(numbers(&world.ask_amount("prorated", 1)), "100/0/100/0");
+}
+
+#[test]
+fn a_prorated_limit_does_not_depend_on_how_far_the_clock_is_behind_the_change() {
+    let limit = |now: &str| {
+        let world = World::on("pro").changed_from("starter", "2026-11-22T09:00:00Z").later(now);
+        world.ask_amount("prorated", 1).quota.unwrap().limit
+    };
+    assert_eq!(limit("2026-11-22T08:59:59Z"), limit("2026-11-22T09:00:01Z"));
 }
 
 #[test]

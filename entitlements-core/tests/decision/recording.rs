@@ -1,3 +1,4 @@
+use entitlements_core::policy::When;
 use entitlements_core::{Action, Catalog, Recording, ReplayError, Request};
 use serde_json::json;
 
@@ -49,4 +50,17 @@ fn a_recording_is_replayed_with_its_own_catalog_and_decided_with_any() {
     assert!(matches!(recording.replay(&other), Err(ReplayError::OtherCatalog { .. })));
     assert!(world.ask("boardroom", Action::Create).is_allowed());
     assert!(!recording.decide(&other).unwrap().is_allowed());
+}
+
+#[test]
+fn a_policy_that_cannot_be_read_is_as_unreadable_in_the_replay() {
+    let mut world = World::on("starter");
+    for stored in [r#"{"eq": ["context.region"]}"#, "not even JSON", "null"] {
+        let rule = policy("p", "deny", "secret", &json!({}));
+        world = world.policy(&rule);
+        world.policies.last_mut().unwrap().when = When::from_stored(Some(stored));
+        let recording = recorded(&world, "secret");
+        assert_eq!(recording.replay(&world.catalog).unwrap().reason.code(), "policy_denied");
+        world.policies.clear();
+    }
 }

@@ -14,8 +14,8 @@ pub(crate) struct Present<'w> {
     pub(crate) inactive: Option<&'w Sub>,
     /// The plan in effect.
     pub(crate) plan: Option<&'w str>,
-    /// For a plan that is only considered: the one that is in effect.
-    pub(crate) instead_of: Option<Option<&'w str>>,
+    /// Whether the plan is only considered, as an upgrade.
+    pub(crate) is_considered: bool,
 }
 
 /// The instant from which a subscription gives no access without any write; `None` if it gives none at all.
@@ -41,13 +41,13 @@ pub(crate) fn present(world: &World, now: Instant) -> Present<'_> {
     match subs.iter().copied().find(has_access) {
         Some(sub) => {
             let plan = world.catalog.plan(&sub.plan).map(|plan| plan.key.as_str());
-            Present { sub: Some(sub), inactive: None, plan, instead_of: None }
+            Present { sub: Some(sub), inactive: None, plan, is_considered: false }
         }
         None => Present {
             sub: None,
             inactive: subs.first().copied(),
             plan: world.catalog.default_plan.as_deref(),
-            instead_of: None,
+            is_considered: false,
         },
     }
 }
@@ -65,7 +65,9 @@ pub(crate) fn entry_in_effect(
     }
     let mut sum = world.catalog.plan_entry(plan, feature);
     if let Some(Entry { what: What::Meter(quotas), .. }) = &mut sum {
-        quotas.iter_mut().for_each(|quota| quota.limit = limit(world, present, feature, quota, now));
+        for quota in quotas {
+            quota.limit = limit(world, present, feature, quota, now);
+        }
     }
     for addon in &world.catalog.addons {
         let Some((_, quantity)) = world.addons.iter().find(|(key, _)| *key == addon.key) else { continue };
@@ -75,11 +77,6 @@ pub(crate) fn entry_in_effect(
                 value.get("add").map_or(0, |add| i128::from(add.as_u64().unwrap()) * i128::from(*quantity));
             let every = value.get("every").map_or("month", |every| every.as_str().unwrap());
             sum = Some(with_addon(sum, feature, add, every, actions(value)));
-        }
-    }
-    if world.catalog.plan_entry(plan, feature).is_none() {
-        if let Some(Entry { what: What::Meter(quotas), .. }) = &mut sum {
-            quotas.iter_mut().for_each(|quota| quota.limit = limit(world, present, feature, quota, now));
         }
     }
     sum

@@ -87,20 +87,20 @@ fn a_grant_takes_nothing_away() {
     });
 }
 
-/// Raises every limit of an entry.
-fn raise(random: &mut Random, entry: &mut Json) {
+/// Raises every limit of an entry, perhaps to no limit at all.
+fn raise(random: &mut Random, entry: &mut Json, percent_unlimited: usize) {
     match entry {
-        Json::Array(quotas) => quotas.iter_mut().for_each(|quota| raise(random, quota)),
+        Json::Array(quotas) => quotas.iter_mut().for_each(|quota| raise(random, quota, percent_unlimited)),
         Json::Object(fields) => {
-            raise(random, &mut fields["limit"]);
+            raise(random, &mut fields["limit"], percent_unlimited);
             if fields["limit"] == "unlimited" {
                 fields.remove("rollover");
             }
         }
         Json::Number(limit) => {
             let more = limit.as_u64().unwrap() + *random.pick(&[0, 1, 2, 10]);
-            let unlimited = more > i64::MAX.cast_unsigned() || random.chance(20);
-            *entry = if unlimited { json!("unlimited") } else { json!(more) };
+            let unlimited = random.chance(percent_unlimited);
+            *entry = if unlimited { json!("unlimited") } else { json!(more.min(i64::MAX.cast_unsigned())) };
         }
         _ => {}
     }
@@ -110,10 +110,16 @@ fn raise(random: &mut Random, entry: &mut Json) {
 fn a_higher_limit_denies_nothing() {
     for_each_case(3, |mut case| {
         let mut model = (*case.world.catalog).clone();
-        let is_quota = |key: &str| generate::METERS.contains(&key) || generate::GAUGES.contains(&key);
-        for plan in &mut model.plans {
-            for (_, entry) in plan.grants.iter_mut().filter(|(key, _)| is_quota(key)) {
-                raise(&mut case.random, entry);
+        for feature in &model.features {
+            if !generate::METERS.contains(&&*feature.key) && !generate::GAUGES.contains(&&*feature.key) {
+                continue;
+            }
+            // In a mean of limits an unlimited one counts as the present one, which may be less than it was.
+            let percent_unlimited = if feature.kind.changes_by("prorate") { 0 } else { 20 };
+            for (key, entry) in model.plans.iter_mut().flat_map(|plan| &mut plan.grants) {
+                if *key == feature.key {
+                    raise(&mut case.random, entry, percent_unlimited);
+                }
             }
         }
         let catalog = engine::catalog(&model);

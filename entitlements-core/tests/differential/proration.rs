@@ -16,7 +16,8 @@ pub(crate) fn limit(
 ) -> Option<i128> {
     let limit = quota.limit?;
     let (Some(sub), Kind::Meter { change, .. }) = (present.sub, &meter.kind) else { return Some(limit) };
-    if change != "prorate" || quota.every == "lifetime" {
+    // A plan that is only considered shows what it would give for a whole period.
+    if change != "prorate" || quota.every == "lifetime" || present.is_considered {
         return Some(limit);
     }
     let span = quota_period(quota, Some(sub), None, now).0;
@@ -40,11 +41,6 @@ pub(crate) fn limit(
     for change in changes {
         sum += given_by(Some(&change.from)) * i128::from(change.at - since);
         since = change.at;
-    }
-    if let Some(plan) = present.instead_of {
-        // The plan that is only considered would begin now.
-        sum += given_by(plan) * i128::from(now.max(since) - since);
-        since = since.max(now);
     }
     sum += limit * i128::from(end - since);
     Some(sum.div_euclid(i128::from(end - span.start)))

@@ -18,9 +18,8 @@ pub(crate) fn decide(world: &World, ask: &Ask, now: Instant, seen: &Seen) -> Ans
     // A plan helps if it would allow by itself, whatever policies say.
     if sold.contains(&answer.reason) {
         for plan in &world.catalog.plans {
-            let is_other = present.plan.is_some() && present.plan != Some(&plan.key);
-            let instead_of = is_other.then_some(present.plan);
-            let wish = Present { sub: present.sub, inactive: None, plan: Some(&plan.key), instead_of };
+            let is_considered = present.plan != Some(&plan.key);
+            let wish = Present { sub: present.sub, inactive: None, plan: Some(&plan.key), is_considered };
             if decide_under(world, &[], ask, &wish, now, seen).reason.starts_with("allowed") {
                 answer.upgrade.push(plan.key.clone());
             }

@@ -18,6 +18,7 @@ sso     = { type = "flag" }
 reports = { type = "meter" }
 calls   = { type = "meter", on_plan_change = "reset" }
 tokens  = { type = "meter" }
+minutes = { type = "meter", on_plan_change = "prorate" }
 tokens_in  = { type = "meter", pool = "tokens" }
 tokens_out = { type = "meter", pool = "tokens" }
 seats   = { type = "gauge", limit_from = "seats" }
@@ -35,6 +36,7 @@ export  = { actions = ["view", "create"] }
 reports = { limit = 10, every = "month", rollover = 4 }
 calls   = [{ limit = 5, every = "hour" }, { limit = 12, every = "day", anchor = "calendar" }, { limit = 20, every = "month" }]
 tokens  = { limit = 12, every = "week", over = "allow" }
+minutes = [{ limit = 4, every = "day" }, { limit = 10, every = "month", rollover = 2 }]
 seats   = 5
 storage = { limit = 9, actions = ["create"] }
 
@@ -45,6 +47,7 @@ export  = true
 reports = { limit = 20, every = "year", rollover = 9223372036854775807 }
 calls   = [{ limit = "unlimited", every = "day" }, { limit = 20, every = "lifetime" }]
 tokens  = { limit = 16, every = "month" }
+minutes = { limit = 22, every = "month" }
 seats   = "unlimited"
 storage = false
 beta    = true
@@ -53,6 +56,7 @@ beta    = true
 sso     = true
 reports = "unlimited"
 tokens  = { limit = 9223372036854775807, every = "hour" }
+minutes = { limit = 9223372036854775807, every = "year", anchor = "calendar" }
 seats   = 9223372036854775807
 
 [addons.pack.grants]

@@ -10,8 +10,8 @@ use entitlements_core::id::{CompanyId, IdempotencyKey};
 use entitlements_core::policy::PolicySet;
 use entitlements_core::store::{GrantStore, PolicyStore, SnapshotStore, SubscriptionStore};
 use entitlements_core::{
-    Action, Amount, Catalog, Consume, Consumption, Decision, Entitlements, ErrorKind, ManualClock,
-    MemoryStore, Reason, Request, Snapshot, evaluate,
+    Action, Amount, CacheConfig, Catalog, Consume, Consumption, Decision, Entitlements, ErrorKind, ManualClock,
+    MemoryStore, Reason, Request, Snapshot, Subscription, evaluate,
 };
 
 use crate::catalogs;
@@ -42,7 +42,8 @@ pub(crate) fn check(dice: &mut Dice<'_>, world: &World, catalog: &Catalog) {
     let first = world.questions[0].now;
     let (store, clock) = (Arc::new(MemoryStore::default()), Arc::new(ManualClock::at(first)));
     ready(keep(&store, world));
-    let builder = Entitlements::builder(catalogs::copy(catalog)).shared_store(store.clone());
+    let cache = CacheConfig::default().with_companies(2);
+    let builder = Entitlements::builder(catalogs::copy(catalog)).shared_store(store.clone()).cache(cache);
     let company = world.facts.company.clone();
     let mut till = Till { company, store, handle: builder.clock(clock.clone()).build(), clock, taken: 0 };
     for round in 0..=dice.below(6) {
@@ -55,6 +56,14 @@ async fn keep(store: &MemoryStore, world: &World) {
     let facts = &world.facts;
     for subscription in &facts.subscriptions {
         store.put_subscription(subscription, subscription.created_at).await.expect("a new id");
+    }
+    for change in &facts.plan_changes {
+        // As it was until then, and as it is from then on.
+        if let Some(now) = facts.subscriptions.iter().find(|now| now.id == change.subscription) {
+            let before = Subscription { plan: change.from.clone(), ..now.clone() };
+            store.put_subscription(&before, change.at).await.expect("kept");
+            store.put_subscription(now, change.at).await.expect("kept");
+        }
     }
     for grant in &facts.grants {
         store.insert_grant(grant).await.expect("a new id");

@@ -1,9 +1,13 @@
 //! What must hold of a decision, whatever the world is.
 
+use std::cmp::Reverse;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::id::PlanKey;
-use entitlements_core::policy::When;
-use entitlements_core::{Catalog, Decision, Recording, ReplayError, Snapshot, diff, evaluate, explain};
+use entitlements_core::policy::{Attributes, Effect, Policy, When};
+use entitlements_core::{
+    Catalog, Decision, Reason, Recording, ReplayError, Snapshot, Source, diff, evaluate, explain,
+};
 
 use crate::catalogs;
 use crate::dice::Dice;
@@ -16,6 +20,7 @@ pub(crate) fn check(dice: &mut Dice<'_>, world: &World, catalog: &Catalog) {
         explained(question, &snapshot, catalog, &decision);
         outlives(dice, question, &snapshot, catalog, &decision);
         unordered(question, world, catalog, &decision);
+        ranked(question, world, &decision);
         // What takes long, now and then.
         match dice.below(8) {
             0 => rebound(question, world, catalog, &decision),
@@ -79,6 +84,34 @@ fn unordered(question: &Question, world: &World, catalog: &Catalog, decision: &D
     let reversed = World { facts, policies, questions: Vec::new() };
     let again = evaluate(&question.request(), &reversed.snapshot(catalog), catalog, question.now);
     assert_eq!(again, *decision, "reversed");
+}
+
+/// The compiled policies say what looking at all of them by rank says.
+fn ranked(question: &Question, world: &World, decision: &Decision) {
+    if decision.reason == Reason::UnknownFeature {
+        return;
+    }
+    let request = question.request();
+    let attributes = Attributes { request: &request, plan: decision.plan, now: question.now };
+    let applying = || world.policies.policies.iter().filter(|policy| policy.applies(&attributes).is_some());
+    let guardrail = applying().filter(|policy| policy.guardrail).min_by_key(|policy| &policy.id);
+    let said = match &decision.source {
+        Source::Guardrail(id) => Some(id),
+        _ => None,
+    };
+    assert_eq!(said, guardrail.map(|policy| &policy.id), "{decision:?}");
+    let rank = |policy: &&Policy| (Reverse(policy.priority), policy.effect == Effect::Allow, policy.id.clone());
+    let first = applying().filter(|policy| !policy.guardrail).min_by_key(rank);
+    match &decision.source {
+        Source::Policy(id) => {
+            let first = first.expect("a policy applies");
+            assert_eq!((id, decision.is_allowed()), (&first.id, first.effect == Effect::Allow), "{decision:?}");
+        }
+        Source::Default | Source::Plan(_) if !decision.is_allowed() && decision.reason != Reason::QuotaExceeded => {
+            assert_eq!(first, None, "{decision:?}");
+        }
+        _ => {}
+    }
 }
 
 /// A snapshot that was bound to another catalog decides the same.

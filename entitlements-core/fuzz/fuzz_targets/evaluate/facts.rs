@@ -6,7 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use entitlements_core::bucket::Bucket;
 use entitlements_core::catalog::{Anchor, Feature};
-use entitlements_core::facts::{AddOnQuantity, Facts, GaugeLevel, Override, Revision, UsageCounter};
+use entitlements_core::facts::{
+    AddOnQuantity, Facts, GaugeLevel, Override, PlanChange, Revision, UsageCounter,
+};
 use entitlements_core::id::{AddOnKey, CompanyId, FeatureKey, GrantId, PlanKey, SubscriptionId, UserId};
 use entitlements_core::period::Interval;
 use entitlements_core::policy::PolicySet;
@@ -19,9 +21,10 @@ use serde_json::{Value, json};
 use crate::dice::Dice;
 use crate::policies;
 
-pub(crate) const FEATURES: [&str; 11] = [
+pub(crate) const FEATURES: [&str; 12] = [
     "reports",
     "calls",
+    "minutes",
     "tokens",
     "tokens_in",
     "tokens_out",
@@ -80,6 +83,11 @@ impl World {
         let mut facts = Facts::empty(company());
         facts.revision = Revision(dice.byte().into());
         facts.subscriptions = (0..dice.below(4)).map(|number| subscription(dice, number)).collect();
+        // Nobody writes down a change before it happens.
+        let first = questions.iter().map(|question| question.now).min();
+        facts.plan_changes = (0..dice.below(3)).map(|_| change(dice)).collect();
+        facts.plan_changes.retain(|change| first.is_some_and(|first| change.at <= first));
+        facts.plan_changes.sort_by_key(|change| change.at);
         facts.grants = (0..dice.below(5)).map(|number| grant(dice, number)).collect();
         facts.addons = ["pack", "boost", "gone"].iter().filter_map(|addon| quantity(dice, addon)).collect();
         let mut named = BTreeSet::new();
@@ -94,7 +102,9 @@ impl World {
                 facts.gauges.push(GaugeLevel { gauge: feature(gauge), used });
             }
         }
-        let policies = (0..dice.below(8)).map(|number| policies::any(dice, number)).collect();
+        // Few are looked at one by one, many are found by what they require.
+        let most = dice.pick(&[3, 6, 9, 24]);
+        let policies = (0..dice.below(most)).map(|number| policies::any(dice, number)).collect();
         let mut world = Self {
             facts,
             policies: Policies { revision: Revision(dice.byte().into()), policies },
@@ -123,7 +133,7 @@ impl World {
                 }
                 continue;
             }
-            let meter = dice.pick(&FEATURES[..5]);
+            let meter = dice.pick(&FEATURES[..6]);
             let every = dice.pick(&Interval::ALL);
             let anchor = dice.pick(&[Anchor::Subscription, Anchor::Calendar]);
             let start = match (anchor, self.facts.subscriptions.first()) {
@@ -159,7 +169,7 @@ impl World {
 
 fn question(dice: &mut Dice<'_>) -> Question {
     let context = json!({
-        "region": dice.pick(&["eu", "us"]), "seats": dice.byte(), "device": {"trusted": dice.chance(128)},
+        "region": dice.pick(&["eu", "us"]), "seats": attribute(dice), "team": attribute(dice), "device": {"trusted": dice.chance(128)},
         "address": "10.1.2.3", "version": "1.4.2", "until": dice.written(),
     });
     let user = dice.maybe(128, |dice| UserId::new(dice.pick(&USERS)).expect("an id"));
@@ -175,6 +185,22 @@ fn question(dice: &mut Dice<'_>) -> Question {
             Context::from_json(context).expect("an object")
         },
         now: dice.instant(),
+    }
+}
+
+/// An attribute of any type, so that comparisons of two types are common.
+fn attribute(dice: &mut Dice<'_>) -> Value {
+    match dice.byte() {
+        0..90 => json!(dice.below(4)),
+        90..150 => json!(dice.pick(&["eu", "us", "ann", ""])),
+        150..170 => json!(f64::from(dice.below(8)) / 2.0),
+        170..190 => json!(dice.chance(128)),
+        190..200 => json!(dice.pick(&[u64::MAX, i64::MAX.cast_unsigned(), 1 << 63, (1 << 53) + 1])),
+        200..210 => json!(dice.pick(&[i64::MIN, -1, -(1 << 53) - 1])),
+        210..220 => json!(dice.pick(&[1e300, -0.0, 9_223_372_036_854_775_808.0])),
+        220..230 => json!([dice.below(4), "eu"]),
+        230..240 => json!({"a": 1}),
+        _ => Value::Null,
     }
 }
 
@@ -202,6 +228,14 @@ fn subscription(dice: &mut Dice<'_>, number: u8) -> Subscription {
         cancel_at: dice.maybe(60, Dice::instant),
         cancel_at_period_end: dice.chance(60),
         created_at: if dice.chance(60) { dice.instant() } else { started_at },
+    }
+}
+
+fn change(dice: &mut Dice<'_>) -> PlanChange {
+    PlanChange {
+        subscription: SubscriptionId::new(format!("sub_{}", dice.below(2))).expect("an id"),
+        at: dice.instant(),
+        from: PlanKey::new(dice.pick(&PLANS)).expect("a name"),
     }
 }
 

@@ -63,7 +63,7 @@ fn condition(dice: &mut Dice<'_>, depth: u8) -> Value {
 
 fn leaf(dice: &mut Dice<'_>) -> Value {
     let order = dice.pick(&["lt", "le", "gt", "ge", "eq", "ne"]);
-    match dice.below(14) {
+    match dice.below(18) {
         0 => json!({order: ["now", dice.written()]}),
         1 => json!({order: ["now", {"ref": "context.until"}]}),
         2 => json!({order: ["context.until", {"ref": "now"}]}),
@@ -78,7 +78,7 @@ fn leaf(dice: &mut Dice<'_>) -> Value {
                 json!({"time_between": [text(start), text(end)]})
             }
         }
-        4 => json!({order: ["context.seats", i64::from(dice.byte()) - 64]}),
+        4 => json!({order: [dice.pick(&["context.seats", "context.team"]), number(dice)]}),
         5 => json!({"eq": ["context.region", dice.pick(&["eu", "us"])]}),
         6 => json!({"in": ["context.region", ["eu", "apac"]]}),
         7 => json!({"not_in": ["plan", ["pro", "free"]]}),
@@ -87,6 +87,26 @@ fn leaf(dice: &mut Dice<'_>) -> Value {
         10 => json!({"eq": ["plan", dice.pick(&["starter", "pro"])]}),
         11 => json!({"cidr": ["context.address", "10.0.0.0/8"]}),
         12 => json!({"semver": ["context.version", ">=1.2, <2"]}),
+        13 => json!({dice.pick(&["eq", "ne"]): [dice.pick(&["context.seats", "context.team"]), scalar(dice)]}),
+        14 => json!({dice.pick(&["in", "not_in"]): ["context.team", ["eu", "us", "ann"]]}),
+        15 => json!({"eq": ["subject.user", dice.pick(&USERS)]}),
+        16 => json!({"contains": ["context.team", scalar(dice)]}),
         _ => json!({"starts_with": ["resource", "report:"]}),
+    }
+}
+
+fn number(dice: &mut Dice<'_>) -> Value {
+    match dice.below(8) {
+        0..6 => json!(i64::from(dice.below(6)) - 1),
+        6 => json!(dice.pick(&[i64::MIN, i64::MAX])),
+        _ => json!(f64::from(dice.below(8)) / 2.0),
+    }
+}
+
+fn scalar(dice: &mut Dice<'_>) -> Value {
+    match dice.below(3) {
+        0 => number(dice),
+        1 => json!(dice.pick(&["eu", "us", "ann", ""])),
+        _ => json!(dice.chance(128)),
     }
 }

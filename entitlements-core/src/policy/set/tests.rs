@@ -49,7 +49,7 @@ fn ask<'p>(
     } else {
         set.decide(feature, attributes, &mut horizon)
     };
-    (applied.map(|Applied { policy, truth }| (policy.id.as_str(), truth)), horizon.earliest())
+    (applied.map(|Applied { id, truth, .. }| (id.as_str(), truth)), horizon.earliest())
 }
 
 fn decide(list: &[Value], context: Value) -> (Option<(String, Truth)>, Option<DateTime<Utc>>) {
