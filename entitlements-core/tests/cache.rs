@@ -12,7 +12,7 @@ use entitlements_core::store::{SharedStore, StoreErrorKind};
 use entitlements_core::testkit::FlakyStore;
 use entitlements_core::{
     Action, Amount, CacheConfig, Catalog, Consume, Consumption, Context, Decision, Entitlements, ErrorKind,
-    ManualClock, MemoryStore, NewGrant, Request, Subject, Subscription, SubscriptionStatus,
+    ManualClock, MemoryStore, NewGrant, Request, Subject, Subscription,
 };
 use serde_json::json;
 
@@ -281,15 +281,19 @@ impl Random {
         bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         (bits ^ (bits >> 31)) % end
     }
+
+    fn pick<T: Copy>(&mut self, choices: &[T]) -> T {
+        let place = self.below(choices.len() as u64);
+        *choices.get(usize::try_from(place).unwrap()).unwrap()
+    }
 }
 
 async fn change(process: &Entitlements, clock: &ManualClock, company: &CompanyId, random: &mut Random) {
     let subject = Subject::company(company.clone());
-    let feature = |number| FeatureKey::new(["export", "secret", "reports"][number]).unwrap();
     match random.below(8) {
         0 => {
             let mut grant =
-                NewGrant::new(company.clone(), feature(usize::try_from(random.below(2)).unwrap()));
+                NewGrant::new(company.clone(), FeatureKey::new(random.pick(&["export", "secret"])).unwrap());
             grant.id = Some(GrantId::new(format!("g{}", random.below(20))).unwrap());
             grant.ends_at =
                 Some(process.now() + TimeDelta::seconds(1 + i64::try_from(random.below(9)).unwrap()));
@@ -298,8 +302,8 @@ async fn change(process: &Entitlements, clock: &ManualClock, company: &CompanyId
         }
         1 => drop(process.void(&GrantId::new(format!("g{}", random.below(20))).unwrap()).await.unwrap()),
         2 => {
-            let region = ["eu", "us"][usize::try_from(random.below(2)).unwrap()];
-            let effect = ["allow", "deny"][usize::try_from(random.below(2)).unwrap()];
+            let region = random.pick(&["eu", "us"]);
+            let effect = random.pick(&["allow", "deny"]);
             let policy = json!({"id": format!("p{}", random.below(4)), "effect": effect,
                 "target": {"features": ["secret"]}, "condition": {"eq": ["context.region", region]}});
             let policy = Policy::from_json(&policy).unwrap();
@@ -308,13 +312,12 @@ async fn change(process: &Entitlements, clock: &ManualClock, company: &CompanyId
             }
         }
         3 => {
-            let status = [SubscriptionStatus::Active, SubscriptionStatus::Canceled];
             let now = process.now();
             let subscription = Subscription {
                 id: SubscriptionId::new(format!("sub-{company}")).unwrap(),
                 company: company.clone(),
-                plan: PlanKey::new(["free", "pro"][usize::try_from(random.below(2)).unwrap()]).unwrap(),
-                status: status[usize::try_from(random.below(2)).unwrap()].clone(),
+                plan: PlanKey::new(random.pick(&["free", "pro"])).unwrap(),
+                status: random.pick(&["active", "canceled"]).parse().unwrap(),
                 seats: None,
                 started_at: now,
                 anchor: now,
@@ -343,15 +346,15 @@ async fn with_and_without_a_cache_the_answers_are_the_same() {
         let world = world();
         let cached = world.process(CacheConfig::default().with_max_age(Duration::from_secs(3600)));
         let plain = world.process(CacheConfig::disabled());
-        let companies = ["acme", "beta"].map(|name| CompanyId::new(name).unwrap());
+        let [acme, beta] = ["acme", "beta"].map(|name| CompanyId::new(name).unwrap());
         let mut random = Random(seed);
         for step in 0..500 {
-            let company = &companies[usize::try_from(random.below(2)).unwrap()];
+            let company = random.pick(&[&acme, &beta]);
             change(&cached, &world.clock, company, &mut random).await;
-            let subject = Subject::company(companies[usize::try_from(random.below(2)).unwrap()].clone());
-            let region = ["eu", "us", "asia"][usize::try_from(random.below(3)).unwrap()];
+            let subject = Subject::company(random.pick(&[&acme, &beta]).clone());
+            let region = random.pick(&["eu", "us", "asia"]);
             let context = Context::default().with("region", region);
-            let feature = ["export", "secret", "reports"][usize::try_from(random.below(3)).unwrap()];
+            let feature = random.pick(&["export", "secret", "reports"]);
             let request = Request::new(&subject, feature, Action::Create).with_context(&context);
             let (with, without): (Decision, Decision) =
                 (cached.check(&request).await.unwrap(), plain.check(&request).await.unwrap());
