@@ -344,7 +344,7 @@ async fn change(process: &Entitlements, clock: &ManualClock, company: &CompanyId
 async fn with_and_without_a_cache_the_answers_are_the_same() {
     for seed in 0..20 {
         let world = world();
-        let cached = world.process(CacheConfig::default().with_max_age(Duration::from_secs(3600)));
+        let cached = world.process(CacheConfig::default().with_max_age(Duration::from_hours(1)));
         let plain = world.process(CacheConfig::disabled());
         let [acme, beta] = ["acme", "beta"].map(|name| CompanyId::new(name).unwrap());
         let mut random = Random(seed);

@@ -1,0 +1,6 @@
+entitlements_core::features! {
+    Export: Flag = "export";
+    Reports: Counter = "reports";
+}
+
+fn main() {}

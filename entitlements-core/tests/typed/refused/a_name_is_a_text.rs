@@ -1,0 +1,3 @@
+entitlements_core::features! { Export: Flag = export; }
+
+fn main() {}
