@@ -67,6 +67,11 @@ where
         Self { state: State::Denied { response: Some(response) } }
     }
 
+    /// Calls the inner service, which is ready.
+    pub(crate) fn admitted(ready: &mut S, request: Request<A>, ticket: Ticket) -> Self {
+        Self { state: call(ready, request, ticket) }
+    }
+
     pub(crate) const fn asking(pending: Pending, ready: S, request: Request<A>, deny: Arc<D>) -> Self {
         Self { state: State::Asking { pending, waiting: Some((ready, request)), deny } }
     }
@@ -89,7 +94,10 @@ where
                     // Taken once: a future is not polled again after it was ready.
                     let Some((service, request)) = waiting.take() else { return Poll::Pending };
                     match decided {
-                        Ok(ticket) => call(service, request, ticket),
+                        Ok(ticket) => {
+                            let mut service = service;
+                            call(&mut service, request, ticket)
+                        }
                         Err(denial) => {
                             drop(service);
                             let (parts, _) = request.into_parts();
@@ -119,8 +127,8 @@ where
     }
 }
 
-/// Calls the inner service, which was made ready before the facts were asked.
-fn call<S, A, D>(mut service: S, mut request: Request<A>, mut ticket: Ticket) -> State<S, A, D>
+/// Calls the inner service, which was made ready before.
+fn call<S, A, D>(service: &mut S, mut request: Request<A>, mut ticket: Ticket) -> State<S, A, D>
 where
     S: Service<Request<A>>,
 {

@@ -24,6 +24,7 @@ use crate::rule::Rule;
 use crate::rules::{CompiledRule, RuleError};
 use crate::settle::{SettlementStats, Settlements};
 use crate::table::{RuleSource, Table};
+use crate::ticket::Ticket;
 
 pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
 pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
@@ -65,6 +66,8 @@ pub enum Verdict {
     Pass,
     /// It is refused.
     Deny(Denial),
+    /// It is admitted: the facts are in memory, and nothing is charged.
+    Admit(Box<Ticket>),
     /// The facts decide: await this.
     Ask(Pending),
 }
@@ -95,6 +98,11 @@ impl Gate {
     /// match gate.begin(&parts) {
     ///     Verdict::Pass => { /* forward it */ }
     ///     Verdict::Deny(denial) => { /* answer denial.problem() */ }
+    ///     Verdict::Admit(mut ticket) => {
+    ///         ticket.attach(&mut parts.extensions);
+    ///         // forward it, and then:
+    ///         ticket.finish(http::StatusCode::OK, &http::HeaderMap::new());
+    ///     }
     ///     Verdict::Ask(pending) => match pending.await {
     ///         Err(denial) => { /* answer denial.problem() */ }
     ///         Ok(mut ticket) => {
@@ -130,7 +138,11 @@ impl Gate {
             Err(denial) => return Verdict::Deny(denial),
         };
         match self.ask(parts, &path, rule, subject) {
-            Ok(asked) => Verdict::Ask(Pending::new(asked)),
+            Ok(asked) => match asked.decide_warm() {
+                Ok(Ok(ticket)) => Verdict::Admit(Box::new(ticket)),
+                Ok(Err(denial)) => Verdict::Deny(denial),
+                Err(asked) => Verdict::Ask(Pending::new(asked)),
+            },
             Err(denial) => Verdict::Deny(denial),
         }
     }

@@ -63,6 +63,20 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Decides at once, if nothing is charged and the facts are in memory; otherwise gives the question back.
+    pub(crate) fn decide_warm(self) -> Result<Result<Ticket, Denial>, Self> {
+        let rule = Arc::clone(&self.rule);
+        let (Some(require), None) = (&rule.require, &rule.consume) else { return Err(self) };
+        let request = self.request(require.feature, require.action.unwrap_or(self.action), Amount::ONE);
+        let Some(decision) = self.shared().entitlements.check_warm(&request) else { return Err(self) };
+        #[cfg(feature = "rt")]
+        self.shared().settlements.remember_runtime();
+        self.remember(&request, &decision);
+        Ok(self
+            .judged(decision)
+            .map(|decision| Ticket::new(self.gate, rule, self.subject, Some(decision), None, self.charged)))
+    }
+
     async fn decide(mut self) -> Result<Ticket, Denial> {
         #[cfg(feature = "rt")]
         self.shared().settlements.remember_runtime();

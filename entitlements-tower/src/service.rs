@@ -57,6 +57,9 @@ where
                 drop(self.take_ready());
                 ResponseFuture::denied(self.deny.respond(&denial, &parts))
             }
+            Verdict::Admit(ticket) => {
+                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), *ticket)
+            }
             Verdict::Ask(pending) => {
                 let ready = self.take_ready();
                 let request = Request::from_parts(parts, body);

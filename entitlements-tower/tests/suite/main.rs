@@ -23,4 +23,5 @@ mod rules;
 #[cfg(feature = "axum")]
 mod spellings;
 mod store;
+mod warm;
 mod world;

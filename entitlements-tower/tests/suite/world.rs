@@ -76,6 +76,20 @@ impl World {
         Self::with_catalog(catalog()).await
     }
 
+    /// The same with everything in memory.
+    pub(crate) async fn warm() -> Self {
+        let mut world = Self::new().await;
+        world.entitlements = Entitlements::builder(catalog())
+            .store(world.store.clone())
+            .clock(Arc::clone(&world.clock))
+            .cache(CacheConfig::default())
+            .build();
+        for company in ["starter-co", "pro-co", "lapsed-co"] {
+            world.entitlements.usage(&of(company)).await.unwrap();
+        }
+        world
+    }
+
     pub(crate) async fn with_catalog(catalog: Catalog) -> Self {
         let store = FlakyStore::default();
         for (name, plan_key, status) in [
