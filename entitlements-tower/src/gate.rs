@@ -139,9 +139,9 @@ impl Gate {
         };
         match self.ask(parts, &path, rule, subject) {
             Ok(asked) => match asked.decide_warm() {
-                Ok(Ok(ticket)) => Verdict::Admit(Box::new(ticket)),
-                Ok(Err(denial)) => Verdict::Deny(denial),
-                Err(asked) => Verdict::Ask(Pending::new(asked)),
+                Some(Ok(decision)) => Verdict::Admit(Box::new(asked.admit(decision))),
+                Some(Err(denial)) => Verdict::Deny(denial),
+                None => Verdict::Ask(Pending::new(asked)),
             },
             Err(denial) => Verdict::Deny(denial),
         }

@@ -63,18 +63,20 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// Decides at once, if nothing is charged and the facts are in memory; otherwise gives the question back.
-    pub(crate) fn decide_warm(self) -> Result<Result<Ticket, Denial>, Self> {
-        let rule = Arc::clone(&self.rule);
-        let (Some(require), None) = (&rule.require, &rule.consume) else { return Err(self) };
+    /// The decision at once, if nothing is charged and the facts are in memory.
+    pub(crate) fn decide_warm(&self) -> Option<Result<Decision, Denial>> {
+        let (Some(require), None) = (&self.rule.require, &self.rule.consume) else { return None };
         let request = self.request(require.feature, require.action.unwrap_or(self.action), Amount::ONE);
-        let Some(decision) = self.shared().entitlements.check_warm(&request) else { return Err(self) };
+        let decision = self.shared().entitlements.check_warm(&request)?;
         #[cfg(feature = "rt")]
         self.shared().settlements.remember_runtime();
         self.remember(&request, &decision);
-        Ok(self
-            .judged(decision)
-            .map(|decision| Ticket::new(self.gate, rule, self.subject, Some(decision), None, self.charged)))
+        Some(self.judged(decision))
+    }
+
+    /// The ticket of a request that is admitted without a charge.
+    pub(crate) fn admit(self, decision: Decision) -> Ticket {
+        Ticket::new(self.gate, self.rule, self.subject, Some(decision), None, self.charged)
     }
 
     async fn decide(mut self) -> Result<Ticket, Denial> {
