@@ -59,18 +59,30 @@ impl Dictionary {
     /// The number of `text`, if it is in the dictionary.
     #[inline]
     pub(crate) fn get(&self, text: &str) -> Option<u32> {
-        let ends = Ends::of(text);
-        let mut at = ends.hash();
+        if text.len() > SHORT {
+            return self.get_long(text);
+        }
+        self.find(Ends::of_short(text), |_| true)
+    }
+
+    #[inline(never)]
+    fn get_long(&self, text: &str) -> Option<u32> {
+        self.find(Ends::of(text), |number| self.is_text(number, text))
+    }
+
+    #[inline]
+    fn find(&self, ends: Ends, is_text: impl Fn(u32) -> bool) -> Option<u32> {
         let last = self.slots.len().checked_sub(1)?;
+        let mut at = ends.hash();
         loop {
             let slot = self.slots.get(at & last)?;
             if slot.number == VACANT {
                 return None;
             }
-            if slot.holds(ends) && (text.len() <= SHORT || self.is_text(slot.number, text)) {
+            if slot.holds(ends) && is_text(slot.number) {
                 return Some(slot.number);
             }
-            at += 1;
+            at = at.wrapping_add(1);
         }
     }
 
@@ -83,7 +95,7 @@ impl Dictionary {
         let size = self.slots.len();
         let last = size.saturating_sub(1);
         let first = ends.hash();
-        (0..size).map(move |step| (first + step) & last)
+        (0..size).map(move |step| first.wrapping_add(step) & last)
     }
 }
 
@@ -93,8 +105,32 @@ impl Slot {
     }
 }
 
+/// A text that others are compared with.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    text: Box<str>,
+    ends: Ends,
+}
+
+impl Label {
+    pub(crate) fn new(text: &str) -> Self {
+        Self { text: text.into(), ends: Ends::of(text) }
+    }
+
+    pub(crate) const fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether `text` is the same.
+    #[inline]
+    pub(crate) fn is(&self, text: &str) -> bool {
+        text.len() == self.text.len()
+            && if text.len() > SHORT { *text == *self.text } else { Ends::of_short(text) == self.ends }
+    }
+}
+
 /// The two ends of a text, which overlap in a short one; of a text that is not short, a hash of all of it.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ends {
     head: u64,
     tail: u64,
@@ -104,10 +140,17 @@ struct Ends {
 impl Ends {
     #[inline]
     fn of(text: &str) -> Self {
+        if text.len() > SHORT {
+            let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+            return Self { head: hash_of(text), tail: 0, length };
+        }
+        Self::of_short(text)
+    }
+
+    #[inline]
+    fn of_short(text: &str) -> Self {
         let bytes = text.as_bytes();
-        let (head, tail) = if bytes.len() > SHORT {
-            (hash_of(bytes), 0)
-        } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (head, tail) = if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
             (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
         } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
             (u32::from_le_bytes(*head).into(), u32::from_le_bytes(*tail).into())
@@ -125,17 +168,19 @@ impl Ends {
     /// Where to begin to look.
     #[inline]
     fn hash(self) -> usize {
-        const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
-        let head = (self.head ^ u64::from(self.length)).wrapping_mul(FACTOR);
-        let both = (head.rotate_left(32) ^ self.tail).wrapping_mul(FACTOR);
-        usize::try_from(both >> 32).unwrap_or_default()
+        const LEFT: u64 = 0x9e37_79b9_7f4a_7c15;
+        const RIGHT: u64 = 0xd1b5_4a32_d192_ed03;
+        // Every bit of the two ends reaches the middle of the product.
+        let product = u128::from(self.head ^ LEFT) * u128::from(self.tail ^ RIGHT ^ u64::from(self.length));
+        usize::try_from(product >> 64 & MIDDLE ^ product & MIDDLE).unwrap_or_default()
     }
 }
 
-#[cold]
-fn hash_of(bytes: &[u8]) -> u64 {
+const MIDDLE: u128 = u64::MAX as u128;
+
+fn hash_of(text: &str) -> u64 {
     let mut hasher = FxHasher::default();
-    hasher.write(bytes);
+    hasher.write(text.as_bytes());
     hasher.finish()
 }
 
@@ -164,6 +209,21 @@ mod tests {
         for (_, text) in unknown {
             assert_eq!(dictionary.get(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_label_is_its_own_text_only() {
+        for length in 1..40 {
+            let base = "a".repeat(length);
+            let label = Label::new(&base);
+            assert!(label.is(&base) && !label.is(&format!("{base}a")) && !label.is(""), "{length}");
+            for place in 0..length {
+                let mut other = base.clone();
+                other.replace_range(place..=place, "b");
+                assert!(!label.is(&other), "{other}");
+            }
+        }
+        assert!(Label::new("").is(""));
     }
 
     #[test]

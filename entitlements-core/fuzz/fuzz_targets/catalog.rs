@@ -38,6 +38,14 @@ fn sound(catalog: &Catalog, text: &str) {
     for feature in catalog.features() {
         assert_eq!(catalog.feature(feature.key()).map(Feature::index), Some(feature.index()));
     }
+    // Names are told apart, however alike they are.
+    for key in catalog.features().iter().map(Feature::key) {
+        let shorter = key.char_indices().last().map_or("", |(end, _)| &key[..end]);
+        let turned: String = key.chars().rev().collect();
+        for alike in [shorter, &turned, &format!("{key}0"), &format!("0{key}"), &key.to_uppercase(), ""] {
+            assert!(catalog.feature(alike).is_none_or(|found| found.key() == alike), "{alike}");
+        }
+    }
     let subject = Subject::company(CompanyId::new("acme").expect("an id"));
     let snapshot = Snapshot::new(Facts::empty(subject.company.clone()), std::sync::Arc::default(), catalog);
     for now in [DateTime::<Utc>::MIN_UTC, DateTime::UNIX_EPOCH, DateTime::<Utc>::MAX_UTC] {

@@ -120,6 +120,8 @@ impl Catalog {
     }
 
     /// The feature of that name.
+    #[expect(clippy::inline_always, reason = "it is where every decision begins")]
+    #[inline(always)]
     #[must_use]
     pub fn feature(&self, name: &str) -> Option<&Feature> {
         self.features.get(self.feature_names.get(name)? as usize)

@@ -1,8 +1,9 @@
 //! The default deny, with the most useful reason.
 
 use super::View;
+use super::outcome::Outcome;
 use crate::catalog::Plan;
-use crate::decision::{Decision, Reason, Source};
+use crate::decision::{Reason, Source};
 
 /// Step 5. The first of these that fits:
 ///
@@ -12,19 +13,19 @@ use crate::decision::{Decision, Reason, Source};
 /// * there is no subscription and no default plan: `no_subscription`;
 /// * otherwise `feature_not_in_plan`.
 #[inline]
-pub(crate) fn settle(view: &View<'_>, decision: &mut Decision) {
+pub(crate) fn outcome(view: &View<'_>) -> Outcome {
     if !view.catalog.offers(view.meter().index, view.request.action) {
-        return decision.settle(Reason::NotGranted, Source::Default);
+        return Outcome::new(Reason::NotGranted, Source::Default);
     }
     let plan = |plan: Option<&Plan>| plan.map_or(Source::Default, |plan| Source::Plan(plan.key()));
     let without_default = view.catalog.default_plan().is_none();
     let newest = view.effect.newest_plan(view.catalog);
     if view.effect.is_lapsed() && (without_default || newest.is_some_and(|newest| includes(view, newest))) {
-        decision.settle(Reason::SubscriptionInactive, plan(newest));
+        Outcome::new(Reason::SubscriptionInactive, plan(newest))
     } else if without_default && !view.effect.is_subscribed() {
-        decision.settle(Reason::NoSubscription, Source::Default);
+        Outcome::new(Reason::NoSubscription, Source::Default)
     } else {
-        decision.settle(Reason::FeatureNotInPlan, plan(view.effect.plan));
+        Outcome::new(Reason::FeatureNotInPlan, plan(view.effect.plan))
     }
 }
 

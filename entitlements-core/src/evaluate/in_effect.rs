@@ -19,8 +19,20 @@ pub(crate) struct InEffect<'a> {
 }
 
 impl<'a> InEffect<'a> {
+    #[inline]
     pub(crate) fn at(snapshot: &'a Snapshot, catalog: &'a Catalog, now: DateTime<Utc>) -> Self {
-        match snapshot.standings().find(|standing| standing.gives_access(now)) {
+        match snapshot.standings().next() {
+            Some(newest) if newest.gives_access(now) => {
+                Self { plan: plan_of(newest, catalog), snapshot, standing: Some(newest) }
+            }
+            _ => Self::of_older(snapshot, catalog, now),
+        }
+    }
+
+    /// Apart, so that most decisions do not touch the older subscriptions.
+    #[inline(never)]
+    fn of_older(snapshot: &'a Snapshot, catalog: &'a Catalog, now: DateTime<Utc>) -> Self {
+        match snapshot.standings().skip(1).find(|standing| standing.gives_access(now)) {
             Some(standing) => Self { plan: plan_of(standing, catalog), snapshot, standing: Some(standing) },
             None => Self { plan: catalog.default_plan(), snapshot, standing: None },
         }
@@ -51,6 +63,7 @@ impl<'a> InEffect<'a> {
     }
 
     /// Marks the instants at which another plan may be in effect.
+    #[inline]
     pub(crate) fn mark(&self, horizon: &mut Horizon) {
         let Some(standing) = self.standing else { return };
         if standing.until < DateTime::<Utc>::MAX_UTC {

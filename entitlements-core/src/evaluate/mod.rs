@@ -29,12 +29,13 @@ pub use recording::{RecordedPolicy, Recording, ReplayError};
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
-use crate::catalog::{Catalog, Feature};
-use crate::decision::{Decision, Reason, Source};
+use crate::catalog::{Catalog, Feature, FeatureKind, Value};
+use crate::decision::{Decision, QuotaStatus, Reason, Source};
 use crate::policy::Attributes;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use in_effect::InEffect;
+use outcome::{Outcome, Shown};
 
 /// Decides one request against everything that is known about its company.
 ///
@@ -58,12 +59,33 @@ pub fn evaluate(
     now: DateTime<Utc>,
 ) -> Decision {
     if !snapshot.is_bound_to(catalog) {
-        return evaluate(request, &snapshot.rebind(catalog), catalog, now);
+        return evaluate_anew(request, snapshot, catalog, now);
     }
-    match catalog.feature(request.feature) {
-        Some(feature) => known(request, snapshot, catalog, now, feature),
-        None => unknown(request, snapshot, catalog, now),
+    let Some(feature) = catalog.feature(request.feature) else {
+        return unknown(request, snapshot, catalog, now);
+    };
+    let mut horizon = Horizon::new(now);
+    let effect = InEffect::at(snapshot, catalog, now);
+    effect.mark(&mut horizon);
+    let view = View { request, snapshot, catalog, now, feature, effect: &effect };
+    let mut shown = Shown::default();
+    let outcome = decide(&view, &mut shown, &mut horizon);
+    if feature.kind() == FeatureKind::Flag {
+        // Written at once, without carrying the large parts around.
+        decision(&view, &mut horizon, outcome, None, None)
+    } else {
+        decision(&view, &mut horizon, outcome, shown.value, shown.quota)
     }
+}
+
+#[cold]
+fn evaluate_anew(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> Decision {
+    evaluate(request, &snapshot.rebind(catalog), catalog, now)
 }
 
 /// Everything the steps look at.
@@ -85,56 +107,51 @@ impl<'a> View<'a> {
 }
 
 #[inline]
-fn known(
-    request: &Request<'_>,
-    snapshot: &Snapshot,
-    catalog: &Catalog,
-    now: DateTime<Utc>,
-    feature: &Feature,
-) -> Decision {
-    let mut horizon = Horizon::new(now);
-    let effect = InEffect::at(snapshot, catalog, now);
-    effect.mark(&mut horizon);
-    let view = View { request, snapshot, catalog, now, feature, effect: &effect };
-    // The steps write into the decision itself: it is large.
-    let mut decision = Decision {
-        reason: Reason::NotGranted,
-        source: Source::Default,
-        feature: Cow::Borrowed(feature.key()),
-        action: request.action,
-        plan: effect.plan_key(),
-        value: None,
-        quota: None,
-        expires_at: None,
-        as_of: snapshot.as_of(),
-        catalog: catalog.hash(),
-        degraded: None,
-        upgrade: Vec::new(),
-    };
-    decide(&view, &mut decision, &mut horizon);
-    // Before the horizon is read: what plans would allow may change, too.
-    decision.upgrade = offer::upgrade(&view, decision.reason, &mut horizon);
-    decision.expires_at = horizon.earliest();
-    decision
+fn decide(view: &View<'_>, shown: &mut Shown, horizon: &mut Horizon) -> Outcome {
+    let policies = view.snapshot.policies();
+    if policies.has_guardrails()
+        && let Some(applied) = policies.guardrail(view.feature.index, &view.attributes(), horizon)
+    {
+        return Outcome::new(Reason::PolicyDenied, Source::Guardrail(applied.id().clone()));
+    }
+    if let Some(outcome) = steps::grants(view, shown, horizon) {
+        return outcome;
+    }
+    if let Some(outcome) = steps::plan(view, shown, horizon) {
+        return outcome;
+    }
+    match policies.decide(view.feature.index, &view.attributes(), horizon) {
+        Some(applied) => steps::policy(view, applied, shown, horizon),
+        None => default_deny::outcome(view),
+    }
 }
 
 #[inline]
-fn decide(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) {
-    let attributes = view.attributes();
-    let policies = view.snapshot.policies();
-    if let Some(applied) = policies.guardrail(view.feature.index, &attributes, horizon) {
-        decision.settle(Reason::PolicyDenied, Source::Guardrail(applied.id.clone()));
-        return;
-    }
-    if steps::grants(view, decision, horizon) || steps::plan(view, decision, horizon) {
-        return;
-    }
-    match policies.decide(view.feature.index, &attributes, horizon) {
-        Some(applied) => steps::policy(view, applied, decision, horizon),
-        None => default_deny::settle(view, decision),
+fn decision(
+    view: &View<'_>,
+    horizon: &mut Horizon,
+    outcome: Outcome,
+    value: Option<Value>,
+    quota: Option<QuotaStatus>,
+) -> Decision {
+    Decision {
+        // Before the horizon is read: what plans would allow may change, too.
+        upgrade: offer::upgrade(view, outcome.reason, horizon),
+        reason: outcome.reason,
+        source: outcome.source,
+        feature: Cow::Borrowed(view.feature.key()),
+        action: view.request.action,
+        plan: view.effect.plan_key(),
+        value,
+        quota,
+        expires_at: horizon.earliest(),
+        as_of: view.snapshot.as_of(),
+        catalog: view.catalog.hash(),
+        degraded: None,
     }
 }
 
+#[cold]
 fn unknown(request: &Request<'_>, snapshot: &Snapshot, catalog: &Catalog, now: DateTime<Utc>) -> Decision {
     let effect = InEffect::at(snapshot, catalog, now);
     let mut horizon = Horizon::new(now);

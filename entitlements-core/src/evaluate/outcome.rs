@@ -1,12 +1,25 @@
-//! What a step that decides writes into the decision.
+//! What a step that decides says.
 
-use crate::decision::{Decision, Reason, Source};
+use crate::catalog::Value;
+use crate::decision::{QuotaStatus, Reason, Source};
 
-impl Decision {
-    /// Says why, and who decided.
+/// Why, and who decided.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) reason: Reason,
+    pub(crate) source: Source,
+}
+
+impl Outcome {
     #[inline]
-    pub(super) fn settle(&mut self, reason: Reason, source: Source) {
-        self.reason = reason;
-        self.source = source;
+    pub(crate) const fn new(reason: Reason, source: Source) -> Self {
+        Self { reason, source }
     }
+}
+
+/// What is shown beside an outcome; it is large, and nothing for a flag.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shown {
+    pub(crate) value: Option<Value>,
+    pub(crate) quota: Option<QuotaStatus>,
 }

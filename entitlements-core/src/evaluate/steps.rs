@@ -1,27 +1,25 @@
 //! The steps that look at grants and at the plan, and what an allow by policy says.
-//!
-//! A step that decides says so, and writes what it says into the decision.
 
 use super::allowance::{Allowance, add};
+use super::outcome::{Outcome, Shown};
 use super::{Horizon, View};
 use crate::Amount;
 use crate::bucket::Bucket;
 use crate::catalog::{EntryKind, FeatureKind, Plan, Value};
-use crate::decision::{Decision, QuotaStatus, Reason, Source};
+use crate::decision::{QuotaStatus, Reason, Source};
 use crate::grant::Grant;
 use crate::period::{Interval, Period};
 use crate::policy::{Applied, Effect};
 
 /// Step 2: a grant without an amount allows. Of several, the smallest id is the source.
 #[inline]
-pub(crate) fn grants(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) -> bool {
+pub(crate) fn grants(view: &View<'_>, shown: &mut Shown, horizon: &mut Horizon) -> Option<Outcome> {
     if !view.snapshot.has_grants() {
-        return false;
+        return None;
     }
-    let Some(grant) = unlimited_grant(view, horizon) else { return false };
-    decision.settle(Reason::AllowedByGrant, Source::Grant(grant.id.clone()));
-    unlimited(view, decision, horizon);
-    true
+    let grant = unlimited_grant(view, horizon)?;
+    show_unlimited(view, shown, horizon);
+    Some(Outcome::new(Reason::AllowedByGrant, Source::Grant(grant.id.clone())))
 }
 
 /// The grant without an amount that covers the request, if there is one.
@@ -40,33 +38,37 @@ pub(crate) fn unlimited_grant<'a>(view: &View<'a>, horizon: &mut Horizon) -> Opt
 
 /// Step 3: the plan includes feature and action, and the quota has room or has not.
 #[inline]
-pub(crate) fn plan(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) -> bool {
+pub(crate) fn plan(view: &View<'_>, shown: &mut Shown, horizon: &mut Horizon) -> Option<Outcome> {
     match view.feature.kind() {
-        FeatureKind::Flag => flag(view, decision),
-        FeatureKind::Meter => meter(view, decision, horizon),
-        FeatureKind::Gauge => gauge(view, decision),
-        FeatureKind::Value => value(view, decision),
+        FeatureKind::Flag => flag(view),
+        FeatureKind::Meter => meter(view, shown, horizon),
+        FeatureKind::Gauge => gauge(view, shown),
+        FeatureKind::Value => value(view, shown),
     }
 }
 
 /// Step 4: what a policy says that applies.
 #[inline]
-pub(crate) fn policy(view: &View<'_>, applied: Applied<'_>, decision: &mut Decision, horizon: &mut Horizon) {
-    let source = Source::Policy(applied.id.clone());
-    match applied.effect {
-        Effect::Deny => decision.settle(Reason::PolicyDenied, source),
+pub(crate) fn policy(
+    view: &View<'_>,
+    applied: Applied<'_>,
+    shown: &mut Shown,
+    horizon: &mut Horizon,
+) -> Outcome {
+    let reason = match applied.effect() {
+        Effect::Deny => Reason::PolicyDenied,
         Effect::Allow => {
-            decision.settle(Reason::AllowedByPolicy, source);
-            unlimited(view, decision, horizon);
+            show_unlimited(view, shown, horizon);
+            Reason::AllowedByPolicy
         }
-    }
+    };
+    Outcome::new(reason, Source::Policy(applied.id().clone()))
 }
 
 #[inline]
-fn flag(view: &View<'_>, decision: &mut Decision) -> bool {
-    let Some(plan) = view.effect.plan.filter(|plan| gives_flag(view, plan)) else { return false };
-    decision.settle(Reason::AllowedByPlan, Source::Plan(plan.key()));
-    true
+fn flag(view: &View<'_>) -> Option<Outcome> {
+    let plan = view.effect.plan.filter(|plan| gives_flag(view, plan))?;
+    Some(Outcome::new(Reason::AllowedByPlan, Source::Plan(plan.key())))
 }
 
 /// Whether the company would have the requested flag and action on `plan`.
@@ -78,35 +80,34 @@ pub(crate) fn gives_flag<'a>(view: &View<'a>, plan: &'a Plan) -> bool {
     plan.includes(view.feature.index, view.request.action)
 }
 
-fn meter(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) -> bool {
+fn meter(view: &View<'_>, shown: &mut Shown, horizon: &mut Horizon) -> Option<Outcome> {
     let allowance = Allowance::under(view, view.effect.plan, horizon);
     if !allowance.included {
-        return false;
+        return None;
     }
     let plan = || view.effect.plan.map(|plan| Source::Plan(plan.key()));
-    if allowance.fits(view.request.amount) {
-        let Some(source) = allowance.source.or(allowance.first).or_else(plan) else { return false };
+    let outcome = if allowance.fits(view.request.amount) {
+        let source = allowance.source.or(allowance.first).or_else(plan)?;
         let reason = match source {
             Source::Grant(_) => Reason::AllowedByGrant,
             _ => Reason::AllowedByPlan,
         };
-        decision.settle(reason, source);
+        Outcome::new(reason, source)
     } else {
         // Only grants can be short without a plan in effect.
-        decision.settle(Reason::QuotaExceeded, plan().or(allowance.first).unwrap_or(Source::Default));
-    }
-    decision.quota = Some(allowance.status);
-    true
+        Outcome::new(Reason::QuotaExceeded, plan().or(allowance.first).unwrap_or(Source::Default))
+    };
+    shown.quota = Some(allowance.status);
+    Some(outcome)
 }
 
-fn gauge(view: &View<'_>, decision: &mut Decision) -> bool {
-    let status = view.effect.plan.and_then(|plan| Some((plan, gauge_status(view, plan)?)));
-    let Some((plan, status)) = status else { return false };
+fn gauge(view: &View<'_>, shown: &mut Shown) -> Option<Outcome> {
+    let plan = view.effect.plan?;
+    let status = gauge_status(view, plan)?;
     let fits = gauge_fits(&status, view.request.amount);
     let reason = if fits { Reason::AllowedByPlan } else { Reason::QuotaExceeded };
-    decision.settle(reason, Source::Plan(plan.key()));
-    decision.quota = Some(status);
-    true
+    shown.quota = Some(status);
+    Some(Outcome::new(reason, Source::Plan(plan.key())))
 }
 
 /// Whether `amount` more may be held. Even an unlimited gauge must be able to hold the number.
@@ -141,14 +142,13 @@ pub(crate) fn held(view: &View<'_>, limit: Option<Amount>) -> QuotaStatus {
     }
 }
 
-fn value(view: &View<'_>, decision: &mut Decision) -> bool {
-    let Some((plan, value)) = planned_value(view) else { return false };
-    match plan {
-        Some(plan) => decision.settle(Reason::AllowedByPlan, Source::Plan(plan.key())),
-        None => decision.settle(Reason::AllowedByDefault, Source::Default),
-    }
-    decision.value = value;
-    true
+fn value(view: &View<'_>, shown: &mut Shown) -> Option<Outcome> {
+    let (plan, value) = planned_value(view)?;
+    shown.value = value;
+    Some(match plan {
+        Some(plan) => Outcome::new(Reason::AllowedByPlan, Source::Plan(plan.key())),
+        None => Outcome::new(Reason::AllowedByDefault, Source::Default),
+    })
 }
 
 /// The value of a `value` feature, and the plan that names it; `None` if the plan does not include the action.
@@ -166,14 +166,14 @@ fn planned_value<'a>(view: &View<'a>) -> Option<(Option<&'a Plan>, Option<Value>
     Some((Some(plan), value))
 }
 
-/// Adds what an allow without a limit shows: a meter is still counted, a value has its value.
+/// Shows what an allow without a limit shows: a meter is still counted, a value has its value.
 #[inline]
-fn unlimited(view: &View<'_>, decision: &mut Decision, horizon: &mut Horizon) {
+fn show_unlimited(view: &View<'_>, shown: &mut Shown, horizon: &mut Horizon) {
     match view.feature.kind() {
         FeatureKind::Flag => {}
-        FeatureKind::Meter => decision.quota = Some(uncapped_status(view, horizon)),
-        FeatureKind::Gauge => decision.quota = Some(held(view, None)),
-        FeatureKind::Value => decision.value = planned_value(view).and_then(|(_, value)| value),
+        FeatureKind::Meter => shown.quota = Some(uncapped_status(view, horizon)),
+        FeatureKind::Gauge => shown.quota = Some(held(view, None)),
+        FeatureKind::Value => shown.value = planned_value(view).and_then(|(_, value)| value),
     }
 }
 

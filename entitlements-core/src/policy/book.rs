@@ -101,27 +101,65 @@ impl Book {
         let action = attributes.request.action;
         let named = self.named.get(place(feature, action)).filter(|index| !index.is_empty());
         let general = self.general.get(action.index()).filter(|index| !index.is_empty());
-        let only = match (named, general) {
-            (None, None) => return None,
-            (Some(only), None) | (None, Some(only)) => Some(only),
-            (Some(_), Some(_)) => None,
-        };
-        let mut reading = Reading::new(attributes, &self.vocabulary);
-        if let Some(list) = only.and_then(|only| only.one_list(&mut reading)) {
-            return list.iter().find_map(|entry| self.applies(*entry, &mut reading, horizon));
+        match (named, general) {
+            (None, None) => None,
+            (Some(only), None) | (None, Some(only)) => self.first_of(only, attributes, horizon),
+            (Some(named), Some(general)) => {
+                let reading = Reading::new(attributes, &self.vocabulary);
+                self.first_merged([named, general], reading, horizon)
+            }
         }
+    }
+
+    #[inline(never)]
+    fn first_of(
+        &self,
+        index: &Index,
+        attributes: &Attributes<'_>,
+        horizon: &mut Horizon,
+    ) -> Option<Applied<'_>> {
+        let mut reading = Reading::new(attributes, &self.vocabulary);
+        match index.one_list(&mut reading) {
+            Some(list) => self.first_in(list.iter().copied(), &mut reading, horizon),
+            None => self.first_merged([index], reading, horizon),
+        }
+    }
+
+    #[inline(never)]
+    fn first_merged<const N: usize>(
+        &self,
+        indexes: [&Index; N],
+        mut reading: Reading<'_>,
+        horizon: &mut Horizon,
+    ) -> Option<Applied<'_>> {
         let mut selection = Selection::default();
-        for index in named.into_iter().chain(general) {
+        for index in indexes {
             index.select(&mut reading, &mut selection);
         }
-        selection.find_map(|entry| self.applies(entry, &mut reading, horizon))
+        self.first_in(selection, &mut reading, horizon)
+    }
+
+    #[inline]
+    fn first_in(
+        &self,
+        entries: impl Iterator<Item = Entry>,
+        reading: &mut Reading<'_>,
+        horizon: &mut Horizon,
+    ) -> Option<Applied<'_>> {
+        for entry in entries {
+            if let Some(applied) = self.applies(entry, reading, horizon) {
+                return Some(applied);
+            }
+        }
+        None
     }
 
     fn indexes(&self, feature: FeatureIndex, action: Action) -> impl Iterator<Item = &Index> {
         self.named.get(place(feature, action)).into_iter().chain(self.general.get(action.index()))
     }
 
-    #[inline]
+    #[expect(clippy::inline_always, reason = "it is most of the work of most decisions")]
+    #[inline(always)]
     fn applies(&self, entry: Entry, reading: &mut Reading<'_>, horizon: &mut Horizon) -> Option<Applied<'_>> {
         let essence = self.essences.get(entry.rank as usize)?;
         if essence.is_narrow && !self.covers(entry, reading.attributes) {
@@ -136,11 +174,11 @@ impl Book {
             Some(truth) => truth,
             None => self.ask(entry, essence.shape, reading.attributes, horizon)?,
         };
-        let Essence { id, effect, .. } = essence;
-        effect.applies(truth).then_some(Applied { id, effect: *effect, truth })
+        essence.effect.applies(truth).then_some(Applied::new(essence))
     }
 
     /// Whether the policy's target covers company, user and resource of the request.
+    #[inline(never)]
     fn covers(&self, entry: Entry, attributes: &Attributes<'_>) -> bool {
         let request = attributes.request;
         self.policies.get(entry.rank as usize).map(|policy| &policy.target).is_some_and(|target| {
@@ -151,6 +189,7 @@ impl Book {
     }
 
     /// The truth of the policy's condition; `None` if the policy is not in force.
+    #[inline(never)]
     fn ask(
         &self,
         entry: Entry,

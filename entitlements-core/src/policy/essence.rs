@@ -101,9 +101,10 @@ impl Essence {
     pub(super) fn test(&self, count: u8, reading: &mut Reading<'_>) -> Option<Truth> {
         let mut truth = Truth::True;
         for (test, bound) in self.tests.iter().zip(&self.bounds).take(count.into()) {
-            truth = truth.and(test.compare(reading.at(test.slot), *bound)?);
-            if truth == Truth::False {
-                break;
+            match test.compare(reading.at(test.slot), *bound)? {
+                Truth::True => {}
+                Truth::False => return Some(Truth::False),
+                Truth::Unknown => truth = Truth::Unknown,
             }
         }
         Some(truth)

@@ -4,11 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, Utc};
-use serde_json::Value;
 
 use super::attribute::{Found, Number};
 use super::{Attributes, Truth};
-use crate::Context;
 
 /// Which attribute a condition reads.
 ///
@@ -53,22 +51,16 @@ impl Path {
     pub(super) fn find<'a>(&self, attributes: &Attributes<'a>) -> Option<Found<'a>> {
         let request = attributes.request;
         match self {
-            Self::Context(name, inner) => Found::of(Self::inside(request.context, name, inner)?),
+            Self::Context(name, inner) => {
+                let names = std::iter::once(&**name).chain(inner.iter().map(|name| &**name));
+                Found::of(request.context.get(names)?)
+            }
             Self::Company => Some(Found::Text(request.subject.company.as_str())),
             Self::User => request.subject.user.as_ref().map(|user| Found::Text(user.as_str())),
             Self::Resource => request.resource.map(Found::Text),
             Self::Plan => attributes.plan.map(Found::Text),
             Self::Now => Some(Found::Instant(attributes.now)),
         }
-    }
-
-    /// The attribute of that name, and inside of it of those names.
-    #[inline]
-    pub(super) fn inside<'a>(context: &'a Context, name: &str, inner: &[Box<str>]) -> Option<&'a Value> {
-        if inner.is_empty() {
-            return context.get([name]);
-        }
-        context.get(std::iter::once(name).chain(inner.iter().map(|name| &**name)))
     }
 
     /// The attribute, if it is there and is a text.

@@ -3,7 +3,8 @@
 use std::cmp::Ordering;
 
 use super::book::Book;
-use super::{Attributes, Effect, Policy, Truth};
+use super::essence::Essence;
+use super::{Attributes, Effect, Policy};
 use crate::Action;
 use crate::catalog::{Catalog, CatalogHash, FeatureIndex};
 use crate::evaluate::Horizon;
@@ -24,12 +25,24 @@ pub struct PolicySet {
 }
 
 /// The policy that decides.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Applied<'s> {
-    pub(crate) id: &'s PolicyId,
-    pub(crate) effect: Effect,
-    /// Of its condition: true, or for a deny perhaps unknown.
-    pub(crate) truth: Truth,
+    essence: &'s Essence,
+}
+
+impl<'s> Applied<'s> {
+    #[inline]
+    pub(super) const fn new(essence: &'s Essence) -> Self {
+        Self { essence }
+    }
+
+    pub(crate) const fn id(&self) -> &'s PolicyId {
+        &self.essence.id
+    }
+
+    pub(crate) const fn effect(&self) -> Effect {
+        self.essence.effect
+    }
 }
 
 impl PolicySet {
@@ -97,6 +110,10 @@ impl PolicySet {
         self.catalog
     }
 
+    pub(crate) const fn has_guardrails(&self) -> bool {
+        !self.guardrails.is_empty()
+    }
+
     /// The guardrail that denies the request: of those that apply the one with the smallest id.
     pub(crate) fn guardrail(
         &self,
@@ -109,6 +126,7 @@ impl PolicySet {
 
     /// The ordinary policy that decides the request: the first that applies by descending priority, then denials before
     /// allowances, then ascending id.
+    #[inline]
     pub(crate) fn decide(
         &self,
         feature: FeatureIndex,

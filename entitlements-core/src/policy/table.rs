@@ -94,8 +94,8 @@ fn place(length: usize) -> u32 {
 
 /// Where to begin to look.
 const fn first_place(number: u32) -> usize {
-    // The upper bits of the product are mixed best.
-    (number.wrapping_mul(0x9e37_79b9) >> 8) as usize
+    // The upper half of the product is mixed best.
+    ((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as usize
 }
 
 #[cfg(test)]

@@ -184,3 +184,52 @@ pub async fn racing_companies_get_their_own_limit<S: Store + Clone>(store: &S) {
         assert_eq!(used(store, name, &monthly(10)).await, 10);
     }
 }
+
+/// One key at once by two calls that have no counter in common: one records it, the other is a duplicate, and only the
+/// counter of the one holds something.
+pub async fn racing_duplicates_over_other_counters_count_once<S: Store + Clone>(store: &S) {
+    for round in 0..RACERS {
+        let name = format!("k{round}");
+        let one =
+            Debit { receipt: receipt_id(&format!("a{round}")), ..debit("acme", &name, 2, [monthly(1000)]) };
+        let other = Debit {
+            receipt: receipt_id(&format!("b{round}")),
+            ..debit("acme", &name, 2, [granted("g", 1000)])
+        };
+        let outcomes = race(store, vec![one, other]).await;
+        let recorded = receipts(&outcomes);
+        assert_eq!(recorded.len(), 1, "round {round}: {outcomes:?}");
+        assert!(
+            outcomes.contains(&DebitOutcome::Duplicate(recorded[0].clone())),
+            "round {round}: {outcomes:?}"
+        );
+    }
+    let facts = facts(store, "acme").await;
+    assert_eq!(used_in(&facts, &monthly(1000)) + used_in(&facts, &granted("g", 1000)), 2 * RACERS);
+}
+
+/// Debits that name the same buckets in opposite orders, and refunds of them, do not block each other.
+pub async fn racing_debits_in_opposite_orders_all_succeed<S: Store + Clone>(store: &S) {
+    let racers: Vec<_> = (0..RACERS)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut buckets = [granted("g", 1), monthly(1000), granted("h", 1)];
+                if n % 2 == 0 {
+                    buckets.reverse();
+                }
+                let receipt = recorded(&store, &debit("acme", &format!("k{n}"), 3, buckets)).await;
+                if n % 5 == 0 {
+                    store.refund(&company("acme"), &receipt.id, now()).await.unwrap().unwrap();
+                }
+            })
+        })
+        .collect();
+    for racer in racers {
+        racer.await.unwrap();
+    }
+    let facts = facts(store, "acme").await;
+    let total: u64 =
+        [granted("g", 1), monthly(1000), granted("h", 1)].iter().map(|c| used_in(&facts, c)).sum();
+    assert_eq!(total, 3 * (RACERS - RACERS / 5));
+}

@@ -2,11 +2,14 @@
 
 /// Turns every case of the suite into a test of its own, for a store that a [`Harness`](crate::testkit::Harness) starts.
 ///
+/// Attributes before the harness go to every test, such as `#[ignore = "needs a server"]` for a store whose tests only
+/// run where a server is.
+///
 /// The crate that uses it needs `tokio` with `macros` and `rt-multi-thread`.
 #[macro_export]
 macro_rules! store_suite {
-    ($harness:ty) => {
-        $crate::store_cases! { $harness, snapshot:
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::store_cases! { [$(#[$attribute])*] $harness, snapshot:
             a_company_never_written_to_has_empty_facts
             every_part_of_the_facts_is_loaded
             facts_of_other_companies_are_not_loaded
@@ -24,7 +27,7 @@ macro_rules! store_suite {
             instants_are_kept_to_the_microsecond
             the_value_of_an_override_is_kept
         }
-        $crate::store_cases! { $harness, subscription:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, subscription:
             a_subscription_is_read_back_as_it_was_put
             every_status_is_kept
             an_unknown_subscription_is_none
@@ -42,7 +45,7 @@ macro_rules! store_suite {
             seats_are_kept
             another_plan_is_one_plan_change
         }
-        $crate::store_cases! { $harness, grant:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, grant:
             a_grant_is_read_back_as_it_was_made
             every_kind_of_grant_is_kept
             an_unknown_grant_is_none
@@ -59,7 +62,7 @@ macro_rules! store_suite {
             a_company_without_grants_has_an_empty_page
             a_cursor_that_no_page_gave_is_refused
         }
-        $crate::store_cases! { $harness, policy:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, policy:
             a_policy_is_read_back_as_it_was_stored
             an_unknown_policy_is_none
             a_taken_policy_id_changes_nothing
@@ -73,7 +76,7 @@ macro_rules! store_suite {
             a_broken_condition_breaks_its_policy_alone
             priorities_are_kept
         }
-        $crate::store_cases! { $harness, debit:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, debit:
             an_unused_counter_is_zero
             amounts_add_up
             a_refused_debit_changes_nothing
@@ -99,7 +102,7 @@ macro_rules! store_suite {
             a_malformed_debit_is_unsupported
             a_debit_takes_no_revision
         }
-        $crate::store_cases! { $harness, receipt:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, receipt:
             a_receipt_is_kept_as_it_was_given
             an_unknown_key_has_no_receipt
             a_duplicate_answers_the_first_receipt
@@ -114,7 +117,7 @@ macro_rules! store_suite {
             a_refunded_key_stays_used
             a_taken_receipt_id_is_an_error
         }
-        $crate::store_cases! { $harness, alert:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, alert:
             an_alert_is_raised_when_a_threshold_is_reached
             a_threshold_raises_one_alert
             one_debit_may_cross_several_thresholds
@@ -128,7 +131,7 @@ macro_rules! store_suite {
             alerts_wait_until_they_are_acknowledged
             one_alert_is_acknowledged_at_a_time
         }
-        $crate::store_cases! { $harness, race:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, race:
             racing_debits_never_pass_the_limit
             racing_splits_never_pass_a_limit
             racing_duplicates_count_once
@@ -137,8 +140,10 @@ macro_rules! store_suite {
             racing_debits_and_refunds_balance
             racing_debits_raise_one_alert
             racing_companies_get_their_own_limit
+            racing_duplicates_over_other_counters_count_once
+            racing_debits_in_opposite_orders_all_succeed
         }
-        $crate::store_cases! { $harness, hostile:
+        $crate::store_cases! { [$(#[$attribute])*] $harness, hostile:
             hostile_companies_never_mix
             hostile_grants_and_subscriptions_come_back
             hostile_policies_come_back_in_order
@@ -152,18 +157,26 @@ macro_rules! store_suite {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! store_cases {
-    ($harness:ty, $module:ident: $($case:ident)+) => {
+    ($attributes:tt $harness:ty, $module:ident: $($case:ident)+) => {
         mod $module {
             #[expect(clippy::wildcard_imports, reason = "the harness is whatever the caller has in scope")]
             use super::*;
 
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $case() {
-                    let store = <$harness as $crate::testkit::Harness>::start().await;
-                    $crate::testkit::$module::$case(&::std::sync::Arc::new(store)).await;
-                }
-            )+
+            $($crate::store_case! { $attributes $harness, $module, $case })+
+        }
+    };
+}
+
+/// One test.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! store_case {
+    ([$(#[$attribute:meta])*] $harness:ty, $module:ident, $case:ident) => {
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        $(#[$attribute])*
+        async fn $case() {
+            let store = <$harness as $crate::testkit::Harness>::start().await;
+            $crate::testkit::$module::$case(&::std::sync::Arc::new(store)).await;
         }
     };
 }

@@ -1,5 +1,7 @@
+use chrono::TimeDelta;
 use entitlements_core::catalog::Value;
-use entitlements_core::{Action, SubscriptionStatus};
+use entitlements_core::subscription::Access;
+use entitlements_core::{Action, Subscription, SubscriptionStatus};
 use serde_json::json;
 
 use crate::world::{World, at, numbers, why};
@@ -107,6 +109,34 @@ fn a_value_that_the_plan_names_is_the_plans() {
     let decision = World::on("pro").ask("upload_mb", Action::View);
     assert_eq!(why(&decision), "allowed_by_plan plan pro");
     assert_eq!(decision.value, Some(Value::Integer(50)));
+}
+
+#[test]
+fn access_that_is_asked_for_ends_at_the_instant_it_names() {
+    let end = at("2026-12-01T00:00:00Z");
+    let world = World::new().subscription("pro", SubscriptionStatus::Active, |subscription| {
+        subscription.cancel_at = Some(end);
+    });
+    let subscription = &world.facts.subscriptions[0];
+    let access = |now| subscription.access(now, world.catalog.past_due_grace());
+    assert_eq!(access(end - TimeDelta::nanoseconds(1)), Access::Until(Some(end)));
+    assert_eq!(access(end), Access::None);
+}
+
+#[test]
+fn of_several_subscriptions_with_access_the_newest_counts() {
+    let created = |instant: &'static str| move |s: &mut Subscription| s.created_at = at(instant);
+    let world = World::new()
+        .subscription("pro", SubscriptionStatus::Active, created("2026-11-11T00:00:00Z"))
+        .subscription("starter", SubscriptionStatus::Active, created("2026-11-12T00:00:00Z"))
+        .subscription("enterprise", SubscriptionStatus::Canceled, created("2026-11-13T00:00:00Z"));
+    assert_eq!(why(&world.ask("report_builder", Action::View)), "allowed_by_plan plan starter");
+}
+
+#[test]
+fn an_override_that_cannot_be_read_takes_away() {
+    let world = World::on("pro").overridden("boardroom", json!("sometimes"));
+    assert_eq!(why(&world.ask("boardroom", Action::View)), "feature_not_in_plan plan pro");
 }
 
 #[test]

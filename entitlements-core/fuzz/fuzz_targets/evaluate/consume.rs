@@ -10,8 +10,8 @@ use entitlements_core::id::{CompanyId, IdempotencyKey};
 use entitlements_core::policy::PolicySet;
 use entitlements_core::store::{GrantStore, PolicyStore, SnapshotStore, SubscriptionStore};
 use entitlements_core::{
-    Action, Amount, CacheConfig, Catalog, Consume, Consumption, Decision, Entitlements, ErrorKind, ManualClock,
-    MemoryStore, Reason, Request, Snapshot, Subscription, evaluate,
+    Action, Amount, CacheConfig, Catalog, Consume, Consumption, Decision, Entitlements, ErrorKind,
+    ManualClock, MemoryStore, Reason, Request, Snapshot, Subscription, evaluate,
 };
 
 use crate::catalogs;

@@ -99,7 +99,7 @@ impl<'b> Dice<'b> {
         if self.chance(160) {
             return ActionSet::ALL;
         }
-        let bits = self.byte();
+        let bits = self.byte() | 1 << self.below(7);
         Action::ALL.into_iter().filter(|action| bits & (1 << action.index()) != 0).collect()
     }
 }

@@ -87,7 +87,9 @@ fn leaf(dice: &mut Dice<'_>) -> Value {
         10 => json!({"eq": ["plan", dice.pick(&["starter", "pro"])]}),
         11 => json!({"cidr": ["context.address", "10.0.0.0/8"]}),
         12 => json!({"semver": ["context.version", ">=1.2, <2"]}),
-        13 => json!({dice.pick(&["eq", "ne"]): [dice.pick(&["context.seats", "context.team"]), scalar(dice)]}),
+        13 => {
+            json!({dice.pick(&["eq", "ne"]): [dice.pick(&["context.seats", "context.team"]), scalar(dice)]})
+        }
         14 => json!({dice.pick(&["in", "not_in"]): ["context.team", ["eu", "us", "ann"]]}),
         15 => json!({"eq": ["subject.user", dice.pick(&USERS)]}),
         16 => json!({"contains": ["context.team", scalar(dice)]}),

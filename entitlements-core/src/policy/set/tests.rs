@@ -1,8 +1,8 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
-use super::super::{Attributes, Effect, Policy, Truth, When};
-use super::{Applied, PolicySet};
+use super::super::{Attributes, Effect, Policy, When};
+use super::PolicySet;
 use crate::evaluate::Horizon;
 use crate::facts::Revision;
 use crate::id::CompanyId;
@@ -33,8 +33,8 @@ fn policies(policies: &[Value]) -> Policies {
     Policies { revision: Revision(1), policies }
 }
 
-/// Who decides a request, with the truth, and until when.
-type Answer<'p> = (Option<(&'p str, Truth)>, Option<DateTime<Utc>>);
+/// Who decides a request, and until when.
+type Answer<'p> = (Option<&'p str>, Option<DateTime<Utc>>);
 
 fn ask<'p>(
     set: &'p PolicySet,
@@ -49,10 +49,10 @@ fn ask<'p>(
     } else {
         set.decide(feature, attributes, &mut horizon)
     };
-    (applied.map(|Applied { id, truth, .. }| (id.as_str(), truth)), horizon.earliest())
+    (applied.map(|applied| applied.id().as_str()), horizon.earliest())
 }
 
-fn decide(list: &[Value], context: Value) -> (Option<(String, Truth)>, Option<DateTime<Utc>>) {
+fn decide(list: &[Value], context: Value) -> (Option<String>, Option<DateTime<Utc>>) {
     let catalog = catalog();
     let set = PolicySet::compile(&policies(list), &catalog);
     let subject = Subject::company(CompanyId::new("acme").unwrap());
@@ -61,11 +61,11 @@ fn decide(list: &[Value], context: Value) -> (Option<(String, Truth)>, Option<Da
     let attributes = Attributes { request: &request, plan: None, now: noon() };
     let guardrail = list.iter().any(|policy| policy["guardrail"] == true);
     let (applied, horizon) = ask(&set, guardrail, &attributes, &catalog);
-    (applied.map(|(id, truth)| (id.to_owned(), truth)), horizon)
+    (applied.map(str::to_owned), horizon)
 }
 
 fn decider(list: &[Value], context: Value) -> Option<String> {
-    decide(list, context).0.map(|(id, _)| id)
+    decide(list, context).0
 }
 
 #[test]
@@ -93,13 +93,13 @@ fn an_unknown_condition_stops_an_allow_and_not_a_deny() {
     let policy =
         |effect: &str| json!({"id": effect, "effect": effect, "condition": {"eq": ["context.region", "eu"]}});
     for (context, allow, deny) in [
-        (json!({"region": "eu"}), Some(Truth::True), Some(Truth::True)),
-        (json!({"region": "us"}), None, None),
-        (json!({"region": 5}), None, Some(Truth::Unknown)),
-        (json!({}), None, Some(Truth::Unknown)),
+        (json!({"region": "eu"}), true, true),
+        (json!({"region": "us"}), false, false),
+        (json!({"region": 5}), false, true),
+        (json!({}), false, true),
     ] {
-        let truth = |effect: &str| decide(&[policy(effect)], context.clone()).0.map(|(_, truth)| truth);
-        assert_eq!((truth("allow"), truth("deny")), (allow, deny), "{context}");
+        let applies = |effect: &str| decider(&[policy(effect)], context.clone()).is_some();
+        assert_eq!((applies("allow"), applies("deny")), (allow, deny), "{context}");
     }
 }
 
@@ -113,8 +113,8 @@ fn many_denials_apply_when_the_attribute_they_are_kept_under_is_missing() {
     let list: Vec<_> = (0..50).map(policy).collect();
     assert_eq!(decider(&list, json!({"tenant": "t7"})).unwrap(), "p07");
     assert_eq!(decider(&list, json!({"tenant": "none"})), None);
-    assert_eq!(decide(&list, json!({})).0, Some(("p00".into(), Truth::Unknown)));
-    assert_eq!(decide(&list, json!({"tenant": ["t7"]})).0, Some(("p00".into(), Truth::Unknown)));
+    assert_eq!(decider(&list, json!({})).unwrap(), "p00");
+    assert_eq!(decider(&list, json!({"tenant": ["t7"]})).unwrap(), "p00");
 }
 
 #[test]
@@ -129,8 +129,8 @@ fn a_broken_deny_applies_and_a_broken_allow_does_not() {
     let request = Request::new(&subject, "a", Action::View);
     let attributes = Attributes { request: &request, plan: None, now: noon() };
     for (effect, guardrail, expected) in [
-        (Effect::Deny, false, Some(("x", Truth::Unknown))),
-        (Effect::Deny, true, Some(("x", Truth::Unknown))),
+        (Effect::Deny, false, Some("x")),
+        (Effect::Deny, true, Some("x")),
         (Effect::Allow, false, None),
     ] {
         let set = PolicySet::compile(&broken(effect, guardrail), &catalog);
@@ -238,5 +238,5 @@ fn a_set_that_is_bound_to_another_catalog_answers_for_that() {
     let subject = Subject::company(CompanyId::new("acme").unwrap());
     let request = Request::new(&subject, "b", Action::View);
     let attributes = Attributes { request: &request, plan: None, now: noon() };
-    assert_eq!(ask(&set, false, &attributes, &other).0, Some(("x", Truth::True)));
+    assert_eq!(ask(&set, false, &attributes, &other).0, Some("x"));
 }

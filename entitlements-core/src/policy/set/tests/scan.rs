@@ -28,8 +28,8 @@ fn scan<'p>(policies: &'p Policies, guardrail: bool, attributes: &Attributes<'_>
             };
             [policy.starts_at, policy.ends_at, flip].into_iter().flatten().for_each(|at| horizon.at(at));
         }
-        if let Some(truth) = policy.applies(attributes) {
-            return (Some((policy.id.as_str(), truth)), horizon.earliest());
+        if policy.applies(attributes).is_some() {
+            return (Some(policy.id.as_str()), horizon.earliest());
         }
     }
     (None, horizon.earliest())
@@ -41,8 +41,11 @@ fn some_of(words: &'static [&'static str]) -> impl Strategy<Value = Value> {
     prop_oneof![2 => Just(Value::Null), 1 => list]
 }
 
+/// Short ones, and one that is compared as a whole.
+const WORDS: [&str; 4] = ["x", "y", "zone", "a text of more than sixteen bytes"];
+
 fn any_test() -> impl Strategy<Value = Value> {
-    let word = || prop::sample::select(&["x", "y", "z"][..]);
+    let word = || prop::sample::select(&WORDS[..]);
     let path = || {
         prop::sample::select(
             &[
@@ -51,6 +54,8 @@ fn any_test() -> impl Strategy<Value = Value> {
                 "context.r",
                 "context.s",
                 "context.t",
+                "context.u.v",
+                "subject.company",
                 "subject.user",
                 "plan",
                 "resource",
@@ -61,6 +66,10 @@ fn any_test() -> impl Strategy<Value = Value> {
         6 => (path(), word()).prop_map(|(path, word)| json!({"eq": [path, word]})),
         2 => (path(), prop::collection::vec(word(), 1..3)).prop_map(|(path, words)| json!({"in": [path, words]})),
         1 => (path(), word()).prop_map(|(path, word)| json!({"ne": [path, word]})),
+        3 => (path(), prop::sample::select(&["eq", "ne", "lt", "le", "gt", "ge"][..]), -1..3_i64)
+            .prop_map(|(path, operator, number)| json!({operator: [path, number]})),
+        1 => (path(), prop::sample::select(&["eq", "ne"][..]), any::<bool>())
+            .prop_map(|(path, operator, flag)| json!({operator: [path, flag]})),
         1 => (0..24_u32, 1..24_u32).prop_map(|(start, length)| {
             json!({"time_between": [format!("{start:02}:00"), format!("{:02}:00", (start + length) % 24)]})
         }),
@@ -121,12 +130,20 @@ fn any_policies() -> impl Strategy<Value = Policies> {
 
 fn any_context() -> impl Strategy<Value = Value> {
     let value = prop_oneof![
-        3 => prop::sample::select(&["x", "y", "z"][..]).prop_map(Value::from),
+        4 => prop::sample::select(&WORDS[..]).prop_map(Value::from),
         1 => Just(Value::Null),
-        1 => Just(json!(1)),
+        3 => (-1..3_i64).prop_map(Value::from),
+        1 => prop::sample::select(vec![json!(1.5), json!(2.0), json!(u64::MAX), json!(i64::MIN), json!(["x"])]),
+        1 => any::<bool>().prop_map(Value::from),
     ];
-    prop::collection::vec(value, 5)
-        .prop_map(|v| json!({"p": v[0], "q": v[1], "r": v[2], "s": v[3], "t": v[4]}))
+    // With many names, and with few.
+    (prop::collection::vec(value, 6), 0..8_usize).prop_map(|(v, more)| {
+        let mut context = json!({"p": v[0], "q": v[1], "r": v[2], "s": v[3], "t": v[4], "u": {"v": v[5]}});
+        for n in 0..more {
+            context[format!("more{n}")] = json!("x");
+        }
+        context
+    })
 }
 
 proptest! {

@@ -1,0 +1,129 @@
+#!/usr/bin/env bash
+# Plants one bug at a time into a copy of entitlements-core, and expects its tests to fail.
+#
+#     scripts/planted.sh [part of a bug's name]
+#
+# The bugs are in scripts/planted.txt. PLANTED_TARGET names a folder for what is built, to keep it between runs. Exit code
+# 1 if a bug survives, 2 if the list or the unchanged tests are broken.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+list=$PWD/scripts/planted.txt
+wanted=${1:-}
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+tree=$work/tree
+mkdir "$tree"
+tar --exclude=target --exclude=.git --exclude=./entitlements-core/fuzz -cf - . | tar -xf - -C "$tree"
+source=$tree/entitlements-core/src
+
+export CARGO_TARGET_DIR=${PLANTED_TARGET:-$work/target}
+export CARGO_PROFILE_DEV_DEBUG=false
+# Enough for the differential test to reach everything it wants to reach.
+export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
+everything=(--lib --test catalog --test decision --test handle --test cache --test periods --test conformance --test differential)
+
+broken() {
+    echo "$*" >&2
+    exit 2
+}
+
+# How many times the text $2 occurs in the text $1.
+occurrences() {
+    local rest=$1 count=0
+    while [[ $rest == *"$2"* ]]; do
+        rest=${rest#*"$2"}
+        count=$((count + 1))
+    done
+    echo "$count"
+}
+
+# Reads the list, and checks all of it before anything is built.
+names=() files=() texts=() replacements=() selections=() problems=()
+check() {
+    local number=$((${#names[@]} - 1))
+    [[ $number -ge 0 ]] || return 0
+    local name=${names[number]} file=$source/${files[number]:-}
+    local count
+    if [[ ! -f $file ]]; then
+        problems+=("$name: there is no file ${files[number]:-}")
+    elif [[ -z ${texts[number]:-} || -z ${selections[number]:-} ]]; then
+        problems+=("$name: text or tests are missing")
+    else
+        count=$(occurrences "$(<"$file")" "${texts[number]}")
+        [[ $count -eq 1 ]] || problems+=("$name: the text occurs $count times in ${files[number]}: ${texts[number]}")
+    fi
+}
+while IFS= read -r line || [[ -n $line ]]; do
+    rest=${line:6}
+    case "${line:0:6}" in
+        "bug   ") check; names+=("$rest") ;;
+        "in    ") files[${#names[@]} - 1]=$rest ;;
+        "text  ") texts[${#names[@]} - 1]=$rest ;;
+        "now   " | now) replacements[${#names[@]} - 1]=$rest ;;
+        "tests ") selections[${#names[@]} - 1]=$rest ;;
+        "" | "# "*) ;;
+        *) problems+=("what is this? $line") ;;
+    esac
+done <"$list"
+check
+if [[ ${#problems[@]} -gt 0 ]]; then
+    printf '%s\n' "${problems[@]}" >&2
+    broken "scripts/planted.txt does not fit the code"
+fi
+
+run() {
+    (cd "$tree" && timeout 900 cargo test --quiet -p entitlements-core --features testkit "$@") >"$work/log" 2>&1
+}
+
+# The first test that failed, and how many more.
+caught() {
+    local failed first count
+    failed=$(sed -n -e 's/^test \(.*\) \.\.\. FAILED$/\1/p' -e 's/^---- \(.*\) stdout ----$/\1/p' "$work/log" | sort -u)
+    if [[ -z $failed ]]; then
+        grep -q 'could not compile' "$work/log" && return 1
+        first=$(grep -m 1 -E 'panicked|SIG|error' "$work/log" || echo "no end within 900 s")
+        echo "$first"
+        return 0
+    fi
+    first=$(head -1 <<<"$failed")
+    count=$(wc -l <<<"$failed")
+    if [[ $count -gt 1 ]]; then
+        first+=" and $((count - 1)) more"
+    fi
+    echo "$first"
+}
+
+begun=$SECONDS
+if ! run "${everything[@]}"; then
+    tail -40 "$work/log"
+    broken "the tests fail without any bug"
+fi
+printf 'unchanged: everything passes (%d s)\n' $((SECONDS - begun))
+
+survivors=0 planted=0
+for number in "${!names[@]}"; do
+    name=${names[number]} file=$source/${files[number]}
+    [[ $name == *"$wanted"* ]] || continue
+    planted=$((planted + 1))
+    original=$(<"$file")
+    printf '%s\n' "${original/"${texts[number]}"/"${replacements[number]:-}"}" >"$file"
+    read -ra selection <<<"${selections[number]}"
+    by=""
+    # What the named tests let through, all of them judge.
+    if ! run "${selection[@]}" || ! run "${everything[@]}"; then
+        if ! by=$(caught); then
+            tail -40 "$work/log"
+            broken "$name: does not compile"
+        fi
+    fi
+    printf '%s\n' "$original" >"$file"
+    if [[ -z $by ]]; then
+        survivors=$((survivors + 1))
+        by="SURVIVED"
+    fi
+    printf '%-62s %s\n' "$name" "$by"
+done
+
+printf '\n%d bugs planted, %d survived (%d s)\n' "$planted" "$survivors" "$SECONDS"
+[[ $survivors -eq 0 ]]

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# The long proofs, which are too long for every change. Each prints its figures with its seed.
+#
+#     scripts/prove.sh [differential] [periods] [planted] [fuzz]
+#
+# All of them unless some are named. Settings, with what they are unless set:
+#
+#     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
+#     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
+#     FUZZ_SECONDS=600            for each target;              FUZZ_SEED=1
+#
+# Exit code 1 if a proof fails; the others are run all the same.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The decision against a second reading of its rules.
+differential() {
+    local cases=${DIFFERENTIAL_CASES:-1000000} seed=${DIFFERENTIAL_SEED:-1}
+    printf '%d decisions, seed %d\n' $((cases * 10)) "$seed"
+    DIFFERENTIAL_CASES=$cases DIFFERENTIAL_SEED=$seed cargo test --release --quiet -p entitlements-core \
+        --test differential -- --nocapture --exact trials::the_library_decides_as_the_plain_reading_does
+}
+
+# Periods against a calendar that is walked day by day.
+periods() {
+    local cases=${PROPTEST_CASES:-1000000} seed=${PROPTEST_RNG_SEED:-1}
+    printf '%d cases per property, seed %d\n' "$cases" "$seed"
+    PROPTEST_CASES=$cases PROPTEST_RNG_SEED=$seed cargo test --release --quiet -p entitlements-core --test periods
+}
+
+# Bugs that the tests must catch.
+planted() {
+    scripts/planted.sh
+}
+
+# Everything that is parsed, and the decision, with inputs that try to reach new code.
+fuzz() {
+    FUZZ_SEED=${FUZZ_SEED:-1} scripts/fuzz.sh "${FUZZ_SECONDS:-600}"
+}
+
+proofs=("$@")
+if [[ ${#proofs[@]} -eq 0 ]]; then
+    proofs=(differential periods planted fuzz)
+fi
+for proof in "${proofs[@]}"; do
+    case "$proof" in
+        differential | periods | planted | fuzz) ;;
+        *)
+            echo "unknown proof $proof, expected differential, periods, planted or fuzz" >&2
+            exit 2
+            ;;
+    esac
+done
+
+failed=()
+for proof in "${proofs[@]}"; do
+    printf '\n=== %s\n' "$proof"
+    begun=$SECONDS
+    "$proof" || failed+=("$proof")
+    printf -- '--- %s: %d s\n' "$proof" $((SECONDS - begun))
+done
+
+if [[ ${#failed[@]} -gt 0 ]]; then
+    printf '\nFAILED: %s (%d s)\n' "${failed[*]}" "$SECONDS"
+    exit 1
+fi
+printf '\nProved: %s (%d s)\n' "${proofs[*]}" "$SECONDS"
