@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Plants one bug at a time into a copy of entitlements-core, and expects its tests to fail.
 #
-#     scripts/planted.sh [part of a bug's name]
+#     scripts/planted.sh [part of a bug's name]...
 #
 # The bugs are in scripts/planted.txt. PLANTED_TARGET names a folder for what is built, to keep it between runs. Exit code
 # 1 if a bug survives, 2 if the list or the unchanged tests are broken.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 list=$PWD/scripts/planted.txt
-wanted=${1:-}
+wanted=("$@")
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -72,6 +72,15 @@ if [[ ${#problems[@]} -gt 0 ]]; then
     broken "scripts/planted.txt does not fit the code"
 fi
 
+is_wanted() {
+    [[ ${#wanted[@]} -gt 0 ]] || return 0
+    local part
+    for part in "${wanted[@]}"; do
+        [[ $1 == *"$part"* ]] && return 0
+    done
+    return 1
+}
+
 run() {
     (cd "$tree" && timeout 900 cargo test --quiet -p entitlements-core --features testkit "$@") >"$work/log" 2>&1
 }
@@ -104,7 +113,7 @@ printf 'unchanged: everything passes (%d s)\n' $((SECONDS - begun))
 survivors=0 planted=0
 for number in "${!names[@]}"; do
     name=${names[number]} file=$source/${files[number]}
-    [[ $name == *"$wanted"* ]] || continue
+    is_wanted "$name" || continue
     planted=$((planted + 1))
     original=$(<"$file")
     printf '%s\n' "${original/"${texts[number]}"/"${replacements[number]:-}"}" >"$file"

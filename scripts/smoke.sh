@@ -1,10 +1,12 @@
 #!/usr/bin/env bash
 # Starts the platform in development mode on a free loopback port with a data folder of its own, uses it with curl as a
-# customer and an operator would, and stops it. Needs a Rust toolchain and curl.
+# customer and an operator would, and stops it. Needs a Rust toolchain and curl. SMOKE_DATABASE_URL is the database to use,
+# which has to be empty; a new SQLite file if it is not set.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 data=$(mktemp -d "${TMPDIR:-/tmp}/platform-smoke.XXXXXX")
+database=${SMOKE_DATABASE_URL:-sqlite://$data/platform.db}
 server=""
 stop() {
     if [[ -n $server ]]; then
@@ -43,10 +45,13 @@ free_port() {
 
 # start: runs the platform and waits until it is ready.
 start() {
-    env -u REDIS_URL -u JWT_SECRET -u CATALOG_PATH -u ENTITLEMENT_FAIL_MODE \
-        -u STRIPE_SECRET_KEY -u STRIPE_API_BASE -u STRIPE_WEBHOOK_SECRET \
-        PLATFORM_DEV=1 BIND_ADDR="127.0.0.1:$port" DATABASE_URL="sqlite://$data/platform.db" \
-        "$binary" >>"$data/log" 2>&1 &
+    (
+        cd "$data"
+        exec env -u REDIS_URL -u JWT_SECRET -u CATALOG_PATH -u ENTITLEMENT_FAIL_MODE \
+            -u STRIPE_SECRET_KEY -u STRIPE_API_BASE -u STRIPE_WEBHOOK_SECRET \
+            PLATFORM_DEV=1 BIND_ADDR="127.0.0.1:$port" DATABASE_URL="$database" \
+            "$binary"
+    ) >>"$data/log" 2>&1 &
     server=$!
     for _ in $(seq 150); do
         kill -0 "$server" 2>/dev/null || fail "the server ended while starting"

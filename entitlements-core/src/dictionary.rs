@@ -2,7 +2,7 @@
 
 use std::hash::Hasher as _;
 
-use rustc_hash::FxHasher;
+use rustc_hash::{FxHashSet, FxHasher};
 
 /// Distinct texts, numbered from 0 in the order in which they were given.
 #[derive(Debug, Default)]
@@ -29,31 +29,21 @@ const SHORT: usize = 16;
 impl Dictionary {
     /// The dictionary of `texts`; of equal texts the first counts.
     pub(crate) fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        let texts: Vec<&str> = texts.into_iter().collect();
+        let mut met = FxHashSet::default();
+        let texts: Box<[Box<str>]> =
+            texts.into_iter().filter(|text| met.insert(*text)).map(Box::from).collect();
         let size = if texts.is_empty() { 0 } else { (texts.len() * 2).next_power_of_two() };
-        let vacant = Slot { head: 0, tail: 0, length: 0, number: VACANT };
-        let mut dictionary = Self { slots: vec![vacant; size].into(), texts: Box::default() };
-        let mut kept: Vec<Box<str>> = Vec::with_capacity(texts.len());
-        for text in texts {
+        let mut slots = vec![Slot { head: 0, tail: 0, length: 0, number: VACANT }; size];
+        for (number, text) in (0..VACANT).zip(&texts) {
             let ends = Ends::of(text);
-            let known = |slot: &Slot| {
-                slot.holds(ends) && kept.get(slot.number as usize).is_some_and(|kept| **kept == *text)
-            };
-            let Some(free) = dictionary
-                .places(ends)
-                .find(|at| dictionary.slots.get(*at).is_none_or(|slot| slot.number == VACANT || known(slot)))
-            else {
-                continue;
-            };
-            if let (Some(slot), Ok(number)) = (dictionary.slots.get_mut(free), u32::try_from(kept.len()))
-                && slot.number == VACANT
-            {
+            let first = ends.hash();
+            let mut places = (0..size).map(|step| first.wrapping_add(step) & (size - 1));
+            let free = places.find(|at| slots.get(*at).is_some_and(|slot| slot.number == VACANT));
+            if let Some(slot) = free.and_then(|at| slots.get_mut(at)) {
                 *slot = Slot { head: ends.head, tail: ends.tail, length: ends.length, number };
-                kept.push(text.into());
             }
         }
-        dictionary.texts = kept.into();
-        dictionary
+        Self { slots: slots.into(), texts }
     }
 
     /// The number of `text`, if it is in the dictionary.
@@ -88,14 +78,6 @@ impl Dictionary {
 
     fn is_text(&self, number: u32, text: &str) -> bool {
         self.texts.get(number as usize).is_some_and(|kept| **kept == *text)
-    }
-
-    /// Where a text may be, in the order in which it is looked for.
-    fn places(&self, ends: Ends) -> impl Iterator<Item = usize> + use<> {
-        let size = self.slots.len();
-        let last = size.saturating_sub(1);
-        let first = ends.hash();
-        (0..size).map(move |step| first.wrapping_add(step) & last)
     }
 }
 
@@ -150,9 +132,9 @@ impl Ends {
     #[inline]
     fn of_short(text: &str) -> Self {
         let bytes = text.as_bytes();
-        let (head, tail) = if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let (head, tail) = if let (Some(head), Some(tail)) = (bytes.first_chunk::<8>(), bytes.last_chunk()) {
             (u64::from_le_bytes(*head), u64::from_le_bytes(*tail))
-        } else if let (Some(head), Some(tail)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        } else if let (Some(head), Some(tail)) = (bytes.first_chunk::<4>(), bytes.last_chunk()) {
             (u32::from_le_bytes(*head).into(), u32::from_le_bytes(*tail).into())
         } else {
             match *bytes {

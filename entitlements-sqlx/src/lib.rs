@@ -1,16 +1,30 @@
-#![doc = include_str!("../README.md")]
+#![cfg_attr(all(feature = "postgres", feature = "sqlite"), doc = include_str!("../README.md"))]
+#![cfg_attr(
+    not(all(feature = "postgres", feature = "sqlite")),
+    doc = "SQL stores for entitlements. This build has only some of them: see the features of the crate."
+)]
 
-mod config;
-mod error;
-mod grants;
-mod migrate;
-mod policies;
-mod rows;
-mod snapshot;
-mod sql;
+#[cfg(feature = "postgres")]
+mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;
-mod subscriptions;
-mod usage;
 
-pub use config::{Durability, InvalidUrl, SqliteConfig};
-pub use sqlite::SqliteStore;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod error;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod facts;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod paging;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod percent;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod receipts;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod rows;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod sql;
+
+#[cfg(feature = "postgres")]
+pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresStore};
+#[cfg(feature = "sqlite")]
+pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteStore};

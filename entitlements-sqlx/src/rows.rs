@@ -10,7 +10,7 @@ use entitlements_core::id::{
     UserId,
 };
 use entitlements_core::policy::{Effect, Policy, Target, When};
-use entitlements_core::store::StoreError;
+use entitlements_core::store::{StoreError, StoreErrorKind};
 use entitlements_core::subscription::{Subscription, SubscriptionStatus};
 use entitlements_core::usage::{Receipt, Split, UsageAlert};
 use entitlements_core::{Action, Amount};
@@ -36,12 +36,19 @@ where
     Ok(rows.into_iter().map(Into::into).collect())
 }
 
-/// A truth value, as SQLite keeps it.
+/// A truth value; SQLite keeps it as a number.
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    match u8::deserialize(deserializer)? {
-        0 => Ok(false),
-        1 => Ok(true),
-        other => Err(D::Error::custom(format_args!("{other} is no truth value"))),
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Flag {
+        Truth(bool),
+        Number(i64),
+    }
+    match Flag::deserialize(deserializer)? {
+        Flag::Truth(truth) => Ok(truth),
+        Flag::Number(0) => Ok(false),
+        Flag::Number(1) => Ok(true),
+        Flag::Number(other) => Err(D::Error::custom(format_args!("{other} is no truth value"))),
     }
 }
 
@@ -174,7 +181,7 @@ impl From<GrantRow> for Grant {
 
 /// The target of a policy, as its column keeps it.
 #[derive(Deserialize, Serialize)]
-pub(crate) struct TargetText {
+struct TargetText {
     companies: Option<Vec<CompanyId>>,
     users: Option<Vec<UserId>>,
     features: Option<Vec<FeatureKey>>,
@@ -194,6 +201,12 @@ impl From<TargetText> for Target {
         let TargetText { companies, users, features, actions, resources } = text;
         Self { companies, users, features, actions, resources }
     }
+}
+
+/// The text of a target.
+pub(crate) fn target_json(operation: &'static str, target: &Target) -> Result<String, StoreError> {
+    serde_json::to_string(&TargetText::from(target))
+        .map_err(|error| StoreError::new(StoreErrorKind::Internal, operation).with_source(error))
 }
 
 #[derive(Deserialize)]

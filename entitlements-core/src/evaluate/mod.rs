@@ -29,8 +29,8 @@ pub use recording::{RecordedPolicy, Recording, ReplayError};
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
-use crate::catalog::{Catalog, Feature, FeatureKind, Value};
-use crate::decision::{Decision, QuotaStatus, Reason, Source};
+use crate::catalog::{Catalog, Feature, FeatureKind};
+use crate::decision::{Decision, Reason, Source};
 use crate::policy::Attributes;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
@@ -70,11 +70,27 @@ pub fn evaluate(
     let view = View { request, snapshot, catalog, now, feature, effect: &effect };
     let mut shown = Shown::default();
     let outcome = decide(&view, &mut shown, &mut horizon);
+    // Before the horizon is read: what plans would allow may change, too.
+    let upgrade = offer::upgrade(&view, outcome.reason, &mut horizon);
+    let shape = |value, quota| Decision {
+        reason: outcome.reason,
+        source: outcome.source,
+        feature: Cow::Borrowed(feature.key()),
+        action: request.action,
+        plan: effect.plan_key(),
+        value,
+        quota,
+        expires_at: horizon.earliest(),
+        as_of: snapshot.as_of(),
+        catalog: catalog.hash(),
+        degraded: None,
+        upgrade,
+    };
     if feature.kind() == FeatureKind::Flag {
         // Written at once, without carrying the large parts around.
-        decision(&view, &mut horizon, outcome, None, None)
+        shape(None, None)
     } else {
-        decision(&view, &mut horizon, outcome, shown.value, shown.quota)
+        shape(shown.value, shown.quota)
     }
 }
 
@@ -123,31 +139,6 @@ fn decide(view: &View<'_>, shown: &mut Shown, horizon: &mut Horizon) -> Outcome 
     match policies.decide(view.feature.index, &view.attributes(), horizon) {
         Some(applied) => steps::policy(view, applied, shown, horizon),
         None => default_deny::outcome(view),
-    }
-}
-
-#[inline]
-fn decision(
-    view: &View<'_>,
-    horizon: &mut Horizon,
-    outcome: Outcome,
-    value: Option<Value>,
-    quota: Option<QuotaStatus>,
-) -> Decision {
-    Decision {
-        // Before the horizon is read: what plans would allow may change, too.
-        upgrade: offer::upgrade(view, outcome.reason, horizon),
-        reason: outcome.reason,
-        source: outcome.source,
-        feature: Cow::Borrowed(view.feature.key()),
-        action: view.request.action,
-        plan: view.effect.plan_key(),
-        value,
-        quota,
-        expires_at: horizon.earliest(),
-        as_of: view.snapshot.as_of(),
-        catalog: view.catalog.hash(),
-        degraded: None,
     }
 }
 

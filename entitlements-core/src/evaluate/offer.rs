@@ -12,12 +12,15 @@ pub(crate) fn upgrade(view: &View<'_>, reason: Reason, horizon: &mut Horizon) ->
         Reason::NoSubscription
         | Reason::SubscriptionInactive
         | Reason::FeatureNotInPlan
-        | Reason::QuotaExceeded => {
-            let plans = view.catalog.plans().iter();
-            plans.filter(|plan| would_allow(view, plan, horizon)).map(Plan::key).collect()
-        }
+        | Reason::QuotaExceeded => allowing(view, horizon),
         _ => Vec::new(),
     }
+}
+
+#[inline(never)]
+fn allowing(view: &View<'_>, horizon: &mut Horizon) -> Vec<&'static str> {
+    let plans = view.catalog.plans().iter();
+    plans.filter(|plan| would_allow(view, plan, horizon)).map(Plan::key).collect()
 }
 
 /// Whether the company, on `plan`, with its add-ons, overrides, grants and usage, would be allowed.

@@ -13,6 +13,9 @@ use crate::dictionary::{Dictionary, Label};
 /// How many attributes are kept; what others say is looked up each time.
 const KEPT: usize = 8;
 
+/// How many attributes have a number.
+const NUMBERED: usize = Slot::MAX as usize + 1;
+
 /// The attributes and the texts that the policies of a book are about, numbered.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
@@ -68,7 +71,7 @@ impl Vocabulary {
         let mut paths: Vec<_> = paths.into_iter().collect();
         paths.sort_unstable_by(|(left, a), (right, b)| b.cmp(a).then_with(|| left.cmp(right)));
         Self {
-            paths: paths.into_iter().map(|(path, _)| Place::of(path)).collect(),
+            paths: paths.into_iter().take(NUMBERED).map(|(path, _)| Place::of(path)).collect(),
             texts: Dictionary::of(texts),
         }
     }
@@ -175,7 +178,9 @@ impl<'r> Reading<'r> {
             None => Seen::MISSING,
             Some(Found::Text(text)) => self.see_text(text),
             Some(Found::Bool(flag)) => Seen::flag(flag),
-            Some(Found::Number(Number::Whole(whole))) => i64::try_from(whole).map_or(Seen::OTHER, Seen::whole),
+            Some(Found::Number(Number::Whole(whole))) => {
+                i64::try_from(whole).map_or(Seen::OTHER, Seen::whole)
+            }
             Some(_) => Seen::OTHER,
         }
     }

@@ -36,11 +36,11 @@ impl<'s> Applied<'s> {
         Self { essence }
     }
 
-    pub(crate) const fn id(&self) -> &'s PolicyId {
+    pub(crate) const fn id(self) -> &'s PolicyId {
         &self.essence.id
     }
 
-    pub(crate) const fn effect(&self) -> Effect {
+    pub(crate) const fn effect(self) -> Effect {
         self.essence.effect
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 mod allocations;
+mod consumption;
 mod default_deny;
 mod explain;
 mod grants;

@@ -1,4 +1,9 @@
-use entitlements_core::Action;
+use std::sync::Arc;
+
+use entitlements_core::facts::Revision;
+use entitlements_core::policy::PolicySet;
+use entitlements_core::store::Policies;
+use entitlements_core::{Action, Request, Snapshot, evaluate};
 use serde_json::json;
 
 use crate::world::{World, at, numbers, policy, why};
@@ -130,4 +135,20 @@ fn a_target_of_users_or_resources_needs_one() {
     assert!(!world.ask("secret", Action::View).is_allowed());
     let world = World::new().policy(&policy("p", "allow", "secret", &by_resource("*")));
     assert!(world.ask("secret", Action::View).is_allowed());
+}
+
+#[test]
+fn a_decision_shows_the_later_of_the_writes_to_the_company_and_to_the_policies() {
+    let mut world = World::on("starter");
+    for (company, policies, shown) in [(3, 9, 9), (9, 3, 9)] {
+        world.facts.revision = Revision(company);
+        let set = PolicySet::compile(
+            &Policies { revision: Revision(policies), policies: Vec::new() },
+            &world.catalog,
+        );
+        let snapshot = Snapshot::new(world.facts.clone(), Arc::new(set), &world.catalog);
+        let subject = world.company();
+        let request = Request::new(&subject, "reports", Action::Create);
+        assert_eq!(evaluate(&request, &snapshot, &world.catalog, world.now).as_of, Revision(shown));
+    }
 }

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use entitlements_tower::FailMode;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::database::Database;
 use crate::environment::Environment;
 use crate::start_error::StartError;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
-const DEFAULT_DATABASE: &str = ".data/platform.db";
 
 /// The shortest secret that HS256 should have, in bytes.
 const GOOD_SECRET: usize = 32;
@@ -20,7 +20,7 @@ const GOOD_SECRET: usize = 32;
 /// | variable | means |
 /// |---|---|
 /// | `BIND_ADDR` | where to listen; `127.0.0.1:8080` |
-/// | `DATABASE_URL` | `sqlite:///absolute/path` or `sqlite://relative/path`; `.data/platform.db` |
+/// | `DATABASE_URL` | `sqlite:///absolute/path`, `sqlite://relative/path` or `postgres://user:password@host/database`; the file `.data/platform.db` |
 /// | `JWT_SECRET` | the HS256 secret of the tokens; without it the platform runs in development mode |
 /// | `PLATFORM_DEV` | `1`: development mode; `0`: never |
 /// | `CATALOG_PATH` | a catalog file instead of the built-in one |
@@ -29,7 +29,7 @@ const GOOD_SECRET: usize = 32;
 #[derive(Debug)]
 pub struct Config {
     pub(crate) addresses: Vec<SocketAddr>,
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
     pub(crate) secret: Option<SecretString>,
     pub(crate) development: bool,
     pub(crate) catalog: Option<PathBuf>,
@@ -60,7 +60,7 @@ impl Config {
     pub fn read(environment: Environment) -> Result<Self, StartError> {
         let mut lines = Vec::new();
         let addresses = kept(&mut lines, "BIND_ADDR", addresses(&environment));
-        let database = kept(&mut lines, "DATABASE_URL", database(&environment));
+        let database = kept(&mut lines, "DATABASE_URL", Database::read(environment.get("DATABASE_URL")));
         let secret = kept(&mut lines, "JWT_SECRET", secret(&environment));
         let dev = kept(&mut lines, "PLATFORM_DEV", development(&environment));
         let fail_mode = kept(&mut lines, "ENTITLEMENT_FAIL_MODE", fail_mode(&environment));
@@ -106,26 +106,6 @@ fn addresses(environment: &Environment) -> Result<Vec<SocketAddr>, String> {
         Ok(addresses) if !addresses.is_empty() => Ok(addresses),
         _ => Err(format!("`{text}` is not an address with a port, such as {DEFAULT_ADDRESS}")),
     }
-}
-
-/// The path of the database file. The URL is never repeated in a message: it may hold a password.
-fn database(environment: &Environment) -> Result<PathBuf, String> {
-    let Some(url) = environment.get("DATABASE_URL") else { return Ok(DEFAULT_DATABASE.into()) };
-    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-        return Err("PostgreSQL is not supported by this build".into());
-    }
-    let expected = "expected sqlite:///absolute/path or sqlite://relative/path";
-    let path = url.strip_prefix("sqlite:").ok_or(expected)?;
-    let path = path.strip_prefix("//").unwrap_or(path);
-    // A missing file is always created; the parameter that says so may be there.
-    let path = path.strip_suffix("?mode=rwc").unwrap_or(path);
-    if path.is_empty() || path.ends_with('/') || path == ":memory:" {
-        return Err(format!("names no file; {expected}"));
-    }
-    if path.contains('?') || path.chars().any(char::is_control) {
-        return Err(format!("takes no other parameter than mode=rwc; {expected}"));
-    }
-    Ok(path.into())
 }
 
 fn secret(environment: &Environment) -> Result<Option<SecretString>, String> {
@@ -213,7 +193,7 @@ mod tests {
         let config = read(&[]).unwrap();
         assert!(config.development && config.secret.is_none());
         assert_eq!(config.addresses, ["127.0.0.1:8080".parse().unwrap()]);
-        assert_eq!(config.database, PathBuf::from(".data/platform.db"));
+        assert_eq!(config.database.to_string(), "SQLite at .data/platform.db");
         assert_eq!(config.fail_mode, FailMode::Closed);
     }
 
@@ -260,23 +240,6 @@ mod tests {
             ]
         );
         assert!(!lines.contains("hunter2"), "{lines}");
-    }
-
-    #[test]
-    fn a_database_is_a_sqlite_file() {
-        let path = |url| read(&[("DATABASE_URL", url)]).map(|config| config.database);
-        assert_eq!(path("sqlite:///abs/p.db").unwrap(), PathBuf::from("/abs/p.db"));
-        assert_eq!(path("sqlite://rel/p.db").unwrap(), PathBuf::from("rel/p.db"));
-        assert_eq!(path("sqlite:p.db").unwrap(), PathBuf::from("p.db"));
-        assert_eq!(path("sqlite://p.db?mode=rwc").unwrap(), PathBuf::from("p.db"));
-        assert_eq!(
-            path("postgres://u:p@h/d").unwrap_err(),
-            "DATABASE_URL: PostgreSQL is not supported by this build"
-        );
-        for url in ["sqlite:", "sqlite://", "sqlite:///", "sqlite::memory:", "sqlite://a?mode=ro", "p.db", ""]
-        {
-            assert!(path(url).is_err(), "{url}");
-        }
     }
 
     #[test]

@@ -2,26 +2,26 @@
 
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use entitlements_core::id::{CompanyId, UserId};
 
 use crate::app::App;
 use crate::caller::{Caller, Role};
 use crate::catalog_file::CatalogSource;
+use crate::database::Database;
 use crate::{demo, development};
 
 /// Where the platform is, how it runs, and, in development mode, commands with ready tokens.
 pub(crate) fn greeting(
     app: &App,
     address: SocketAddr,
-    database: &Path,
+    database: &Database,
     source: &CatalogSource,
 ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
     let catalog = app.entitlements.catalog();
     let mut text = String::new();
     writeln!(text, "platform {} on http://{address}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(text, "  store    SQLite, {}", database.display())?;
+    writeln!(text, "  store    {database}")?;
     let (plans, features) = (catalog.plans().len(), catalog.features().len());
     let hash = catalog.hash().short();
     writeln!(text, "  catalog  {hash}, {}: {plans} plans, {features} features", source.name())?;

@@ -17,7 +17,7 @@ const LATEST: DateTime<Utc> = match DateTime::from_timestamp(221_845_392_000, 0)
     None => DateTime::UNIX_EPOCH,
 };
 
-/// A clock that is ahead of the machine's by what a file beside the database says.
+/// A clock that is ahead of the machine's by what a file says: beside the database, or in the name of the server's.
 #[derive(Debug)]
 pub(crate) struct DevClock {
     clock: Arc<OffsetClock>,
@@ -43,7 +43,7 @@ impl fmt::Display for NotMoved {
 }
 
 impl DevClock {
-    /// The clock of the platform that keeps its data in `database`.
+    /// The clock of the platform whose files are named after `database`.
     pub(crate) fn open(database: &Path) -> Result<Self, StartError> {
         let file = beside(database, ".clock");
         let offset = match std::fs::read_to_string(&file) {
@@ -75,6 +75,9 @@ impl DevClock {
         let ahead = self.clock.now().checked_add_signed(by).filter(|then| *then < LATEST);
         let offset = self.clock.offset().checked_add(&by).and_then(|offset| offset.num_microseconds());
         let (Some(_), Some(offset)) = (ahead, offset) else { return Err(NotMoved::TooFar) };
+        if let Some(folder) = self.file.parent() {
+            tokio::fs::create_dir_all(folder).await.map_err(NotMoved::Unwritten)?;
+        }
         // Written beside and renamed, so that the file is never half written.
         let new = beside(&self.file, ".new");
         tokio::fs::write(&new, offset.to_string()).await.map_err(NotMoved::Unwritten)?;

@@ -1,6 +1,6 @@
 //! A commercial platform as one server: tokens, a gateway whose routes are gated by plan, grants, policies, usage.
 //!
-//! Rooms: [`Config`] reads the environment, [`Platform`] opens and serves. Under them: `app` (the router), `auth` and
+//! Rooms: [`Config`] reads the environment, [`Platform`] opens and serves. Under them: `database`, `app` (the router), `auth` and
 //! `token` (who asks), `gateway` (`/v1`), `api` (`/api/entitlements`), `shape` (JSON forms), `development` and `demo`
 //! (development mode), `catalog_file` and `reload`, `metrics`, `health`, `alerts`.
 
@@ -14,6 +14,7 @@ mod caller;
 mod catalog_file;
 mod config;
 mod console;
+mod database;
 mod demo;
 mod dev_clock;
 mod development;

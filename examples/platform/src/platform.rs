@@ -7,9 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use entitlements_core::store::SharedStore;
 use entitlements_core::{Entitlements, OffsetClock};
-use entitlements_sqlx::{SqliteConfig, SqliteStore};
 use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -19,6 +17,7 @@ use crate::alerts::{self, LogAlerts};
 use crate::app::{App, router};
 use crate::catalog_file::CatalogSource;
 use crate::config::Config;
+use crate::database::Opened;
 use crate::dev_clock::DevClock;
 use crate::development::Development;
 use crate::hexadecimal::hexadecimal;
@@ -40,7 +39,7 @@ pub struct Platform {
     gate: EntitlementLayer,
     listener: TcpListener,
     address: SocketAddr,
-    store: SqliteStore,
+    database: Opened,
     reload: Reload,
     hangups: Hangups,
     greeting: String,
@@ -57,11 +56,8 @@ impl Platform {
         let text = source.read()?.into_owned();
         let catalog = source.parse(&text)?;
         let (listener, address) = listen(&config.addresses).await?;
-        let store = SqliteStore::connect(&SqliteConfig::new(&config.database)).await.map_err(|error| {
-            let file = config.database.display();
-            StartError::one(format!("DATABASE_URL: cannot use `{file}`: {}", chain(&error)))
-        })?;
-        let clock = if config.development { Some(DevClock::open(&config.database)?) } else { None };
+        let database = config.database.open().await?;
+        let clock = if config.development { Some(DevClock::open(&config.database.file())?) } else { None };
         let internal = |error: &dyn std::error::Error| StartError::one(chain(error));
         let metrics = Metrics::new().map_err(|error| internal(&error))?;
         let hangups = Hangups::listen()?;
@@ -70,17 +66,17 @@ impl Platform {
             None => random_secret()?,
         };
 
-        let shared: SharedStore = Arc::new(store.clone());
+        let store = database.store();
         let ungated = own_routes::ungated(&catalog);
         let entitlements = Entitlements::builder(catalog)
-            .shared_store(Arc::clone(&shared))
+            .shared_store(Arc::clone(&store))
             .clock(clock.as_ref().map_or_else(|| Arc::new(OffsetClock::default()), DevClock::shared))
             .observer(metrics::observer(&metrics))
             .build();
         let gate = gate(&entitlements, &ungated, config.fail_mode, &source)?;
         let app = Arc::new(App {
             entitlements,
-            store: shared,
+            store,
             tokens: Tokens::new(&secret),
             metrics,
             development: clock.map(|clock| Development { clock }),
@@ -104,7 +100,7 @@ impl Platform {
         let greeting =
             console::greeting(&app, address, &config.database, &source).map_err(|error| internal(&*error))?;
         let reload = Reload { app: Arc::clone(&app), source, ungated, last: Ok(text) };
-        Ok(Self { app, gate, listener, address, store, reload, hangups, greeting })
+        Ok(Self { app, gate, listener, address, database, reload, hangups, greeting })
     }
 
     /// Where it listens.
@@ -157,7 +153,7 @@ impl Platform {
         }
         let settled = self.gate.flush().await;
         tracing::debug!(?settled, "refunds and late charges are done");
-        self.store.close().await;
+        self.database.close().await;
         outcome
     }
 }

@@ -41,7 +41,9 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("BIND_ADDR", "0.0.0.0:0"),
         ("BIND_ADDR", "192.0.2.1:0"),
         ("DATABASE_URL", "mysql://root:hunter2@db/x"),
-        ("DATABASE_URL", "postgres://app:hunter2@db/x"),
+        ("DATABASE_URL", "postgres://app:hunter2@127.0.0.1:1/x"),
+        ("DATABASE_URL", "postgres://app:hunter2@db:port/x"),
+        ("DATABASE_URL", "postgres://app@db/x?passwd=hunter2"),
         ("DATABASE_URL", ""),
         ("DATABASE_URL", "sqlite:///proc/nothing/platform.db"),
         ("JWT_SECRET", ""),
@@ -88,7 +90,7 @@ async fn a_file_that_is_no_database_is_one_line() {
     .unwrap();
     let lines = refused(folder.path(), &[("DATABASE_URL", &format!("sqlite://{}", file.display()))]).await;
     assert_eq!(lines.len(), 1, "{lines:#?}");
-    assert!(lines[0].starts_with("platform: DATABASE_URL: cannot use `"), "{}", lines[0]);
+    assert!(lines[0].starts_with("platform: DATABASE_URL: cannot use SQLite at "), "{}", lines[0]);
 }
 
 #[tokio::test]

@@ -128,11 +128,9 @@ fn a_broken_deny_applies_and_a_broken_allow_does_not() {
     let subject = Subject::company(CompanyId::new("acme").unwrap());
     let request = Request::new(&subject, "a", Action::View);
     let attributes = Attributes { request: &request, plan: None, now: noon() };
-    for (effect, guardrail, expected) in [
-        (Effect::Deny, false, Some("x")),
-        (Effect::Deny, true, Some("x")),
-        (Effect::Allow, false, None),
-    ] {
+    for (effect, guardrail, expected) in
+        [(Effect::Deny, false, Some("x")), (Effect::Deny, true, Some("x")), (Effect::Allow, false, None)]
+    {
         let set = PolicySet::compile(&broken(effect, guardrail), &catalog);
         assert_eq!(ask(&set, guardrail, &attributes, &catalog).0, expected, "{effect:?} {guardrail}");
     }

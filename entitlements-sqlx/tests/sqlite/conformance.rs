@@ -1,14 +1,12 @@
 //! The conformance suite and the model test on SQLite: in files, in memory, and shared.
-#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::{in_file, temporary};
 use entitlements_core::store::SharedStore;
 use entitlements_core::testkit::{Harness, agrees_with_memory};
 use entitlements_sqlx::{SqliteConfig, SqliteStore};
+
+use crate::files::{in_file, temporary};
 
 struct InFile;
 

@@ -1,14 +1,10 @@
 //! What goes wrong with a file, and what a store says about it.
-#![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-mod common;
 
 use std::error::Error;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{config, in_file, temporary};
 use entitlements_core::policy::{Effect, Policy, When};
 use entitlements_core::store::{
     GrantStore, PolicyStore, SnapshotStore, StoreError, StoreErrorKind, SubscriptionStore, UsageStore,
@@ -18,6 +14,8 @@ use entitlements_core::testkit::fixtures::{
 };
 use entitlements_sqlx::{SqliteConfig, SqliteStore};
 use sqlx::{Connection, SqliteConnection};
+
+use crate::files::{config, in_file, temporary};
 
 async fn connect(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::connect(&config(path)).await
@@ -112,7 +110,7 @@ async fn a_closed_store_is_unavailable() {
 #[tokio::test]
 async fn a_writer_that_does_not_finish_is_contention_and_readers_go_on() {
     let path = temporary();
-    let store = SqliteStore::connect(&config(&path).with_wait(Duration::from_millis(20))).await.unwrap();
+    let store = SqliteStore::connect(&config(&path).with_wait(Duration::from_millis(300))).await.unwrap();
     let mut connection = stranger(&path).await;
     sqlx::query("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
     assert_kind(store.insert_grant(&grant("g", "acme")).await, StoreErrorKind::Contention);

@@ -1,5 +1,15 @@
 //! The store in a SQLite database.
 
+mod config;
+mod error;
+mod grants;
+mod migrate;
+mod policies;
+mod snapshot;
+mod sql;
+mod subscriptions;
+mod usage;
+
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,9 +23,12 @@ use sqlx::sqlite::{
 };
 use sqlx::{ConnectOptions, FromRow, Sqlite};
 
-use crate::config::{Durability, Place, SqliteConfig};
-use crate::error::{corrupt, failed, io_kind};
-use crate::migrate::migrate;
+pub use config::{Durability, InvalidSqliteUrl, SqliteConfig};
+
+use crate::facts;
+use config::Place;
+use error::{failed, io_kind};
+use migrate::migrate;
 
 const CONNECT: &str = "open the database";
 
@@ -93,7 +106,7 @@ impl SqliteStore {
         query: Typed<'_, (i64,)>,
     ) -> Result<Option<Revision>, StoreError> {
         let row = self.write(operation, query).await?;
-        row.map(|(revision,)| self::revision(operation, revision)).transpose()
+        row.map(|(revision,)| facts::revision(operation, revision)).transpose()
     }
 
     /// Runs a writing statement without rows.
@@ -126,11 +139,6 @@ impl fmt::Debug for SqliteStore {
             .field("closed", &self.writer.is_closed())
             .finish_non_exhaustive()
     }
-}
-
-/// A stored number as a revision.
-pub(crate) fn revision(operation: &'static str, number: i64) -> Result<Revision, StoreError> {
-    u64::try_from(number).map(Revision).map_err(corrupt(operation))
 }
 
 /// The absolute path of the file, whose folder exists if it may be created.

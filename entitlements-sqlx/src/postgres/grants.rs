@@ -5,14 +5,12 @@ use chrono::{DateTime, Utc};
 use entitlements_core::facts::Revision;
 use entitlements_core::grant::Grant;
 use entitlements_core::id::{CompanyId, GrantId, UserId};
-use entitlements_core::store::{
-    GrantStore, Inserted, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind,
-};
+use entitlements_core::store::{GrantStore, Inserted, MAX_PAGE, Page, PageRequest, StoreError};
 use entitlements_core::{Action, Amount};
 
+use super::{PostgresStore, sql};
+use crate::paging::{after_grant, grant_cursor, one_more, page_of};
 use crate::rows::{GrantRow, one};
-use crate::sql;
-use crate::sqlite::SqliteStore;
 
 const INSERT: &str = "store a grant";
 const FIND: &str = "read a grant";
@@ -20,7 +18,7 @@ const VOID: &str = "void a grant";
 const LIST: &str = "list grants";
 
 #[async_trait]
-impl GrantStore for SqliteStore {
+impl GrantStore for PostgresStore {
     async fn insert_grant(&self, grant: &Grant) -> Result<Inserted, StoreError> {
         let actions: Vec<_> = grant.actions.iter().map(Action::as_str).collect();
         let query = sqlx::query_as(sql::INSERT_GRANT)
@@ -42,7 +40,7 @@ impl GrantStore for SqliteStore {
 
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
         let query = sqlx::query_as(sql::FIND_GRANT).bind(id.as_str());
-        let rows: Vec<(String,)> = self.read(FIND, query).await?;
+        let rows: Vec<(String,)> = self.rows(FIND, query).await?;
         rows.first().map(|(json,)| one::<GrantRow, _>(FIND, json)).transpose()
     }
 
@@ -52,43 +50,15 @@ impl GrantStore for SqliteStore {
     }
 
     async fn list_grants(&self, company: &CompanyId, page: &PageRequest) -> Result<Page<Grant>, StoreError> {
-        let (created_at, id) = match &page.cursor {
-            Some(cursor) => parse_cursor(cursor)?,
-            // Before every grant: no id is empty.
-            None => (i64::MIN, ""),
-        };
+        let (created_at, id) = after_grant(page.cursor.as_deref())?;
         let limit = page.limit.clamp(1, MAX_PAGE);
         let query = sqlx::query_as(sql::LIST_GRANTS)
             .bind(company.as_str())
             .bind(created_at)
             .bind(id)
             .bind(one_more(limit));
-        let rows: Vec<(String,)> = self.read(LIST, query).await?;
+        let rows: Vec<(String,)> = self.rows(LIST, query).await?;
         let items = rows.iter().map(|(json,)| one::<GrantRow, _>(LIST, json)).collect::<Result<_, _>>()?;
-        Ok(page_of(items, limit, cursor))
+        Ok(page_of(items, limit, grant_cursor))
     }
-}
-
-/// One row more than a page has tells whether there is a next page.
-pub(crate) fn one_more(limit: usize) -> i64 {
-    i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1)
-}
-
-/// The first `limit` items, with the cursor of the last one if there are more.
-pub(crate) fn page_of<T>(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
-    let more = items.len() > limit;
-    items.truncate(limit);
-    let next = items.last().filter(|_| more).map(cursor);
-    Page { items, next }
-}
-
-fn cursor(last: &Grant) -> String {
-    format!("{}:{}", last.created_at.timestamp_micros(), last.id)
-}
-
-fn parse_cursor(cursor: &str) -> Result<(i64, &str), StoreError> {
-    (cursor.split_once(':'))
-        .and_then(|(micros, id)| Some((micros.parse().ok()?, id)))
-        .filter(|(_, id)| !id.is_empty())
-        .ok_or(StoreError::new(StoreErrorKind::Unsupported, "list grants from such a cursor"))
 }

@@ -7,10 +7,9 @@ use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, UsageAlert};
 
-use crate::error::corrupt;
-use crate::rows::{AlertRow, ReceiptRow, SplitRow, many, one};
-use crate::sql;
-use crate::sqlite::SqliteStore;
+use super::{SqliteStore, sql};
+use crate::receipts;
+use crate::rows::{AlertRow, one};
 
 const DEBIT: &str = "debit units";
 const REFUND: &str = "refund a receipt";
@@ -35,10 +34,12 @@ impl UsageStore for SqliteStore {
             .bind(debit.limit.map(Amount::as_i64))
             .bind(debit.resets_at.map(|at| at.timestamp_micros()))
             .bind(counters_json(debit));
-        match self.write::<(i64, String)>(DEBIT, query).await? {
-            Some((used, split)) => Ok(DebitOutcome::Recorded(receipt(debit, used, &split)?)),
-            None => self.not_recorded(debit).await,
+        if let Some((used, split)) = self.write::<(i64, String)>(DEBIT, query).await? {
+            return receipts::recorded(DEBIT, debit, used, &split);
         }
+        // A key that is found now may have been free then; then another call with it came first, which is the same thing.
+        let first = self.find_receipt(DEBIT, sql::RECEIPT_BY_KEY, &debit.company, debit.key.as_str()).await?;
+        Ok(receipts::not_recorded(debit, first))
     }
 
     async fn refund(
@@ -52,7 +53,7 @@ impl UsageStore for SqliteStore {
             .bind(receipt.as_str())
             .bind(at.timestamp_micros());
         if let Some((json,)) = self.write::<(String,)>(REFUND, query).await? {
-            return one::<ReceiptRow, _>(REFUND, &json).map(Some);
+            return receipts::receipt(REFUND, &[(json,)]);
         }
         self.find_receipt(REFUND, sql::RECEIPT_BY_ID, company, receipt.as_str()).await
     }
@@ -84,20 +85,6 @@ impl UsageStore for SqliteStore {
 }
 
 impl SqliteStore {
-    /// Why a debit took nothing: its key is known, or it does not fit.
-    ///
-    /// A key that is found now may have been free then; then another call with it came first, which is the same thing.
-    async fn not_recorded(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        let first = self.find_receipt(DEBIT, sql::RECEIPT_BY_KEY, &debit.company, debit.key.as_str()).await?;
-        Ok(match first {
-            None => DebitOutcome::Refused,
-            Some(first) if first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref()) => {
-                DebitOutcome::Duplicate(first)
-            }
-            Some(_) => DebitOutcome::Conflict,
-        })
-    }
-
     async fn find_receipt(
         &self,
         operation: &'static str,
@@ -106,8 +93,7 @@ impl SqliteStore {
         name: &str,
     ) -> Result<Option<Receipt>, StoreError> {
         let query = sqlx::query_as(statement).bind(company.as_str()).bind(name);
-        let rows: Vec<(String,)> = self.read(operation, query).await?;
-        rows.first().map(|(json,)| one::<ReceiptRow, _>(operation, json)).transpose()
+        receipts::receipt(operation, &self.read(operation, query).await?)
     }
 }
 
@@ -130,23 +116,4 @@ fn counters_json(debit: &Debit) -> String {
     });
     let tallies = debit.tallies.iter().map(|counter| row(None, false, counter));
     serde_json::Value::Array(buckets.chain(tallies).collect()).to_string()
-}
-
-/// The receipt of a debit that was just made.
-fn receipt(debit: &Debit, used: i64, split: &str) -> Result<Receipt, StoreError> {
-    let kept = |at: DateTime<Utc>| DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
-    Ok(Receipt {
-        id: debit.receipt.clone(),
-        company: debit.company.clone(),
-        user: debit.user.clone(),
-        key: debit.key.clone(),
-        meter: debit.meter.clone(),
-        amount: debit.amount,
-        at: kept(debit.at),
-        split: many::<SplitRow, _>(DEBIT, split)?,
-        used: Amount::try_from(used).map_err(corrupt(DEBIT))?,
-        limit: debit.limit,
-        resets_at: debit.resets_at.map(kept),
-        refunded_at: None,
-    })
 }

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::percent;
+
 /// Which acknowledged writes survive a loss of power. The end of the process loses none either way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,7 +26,7 @@ pub enum Durability {
 ///     .with_durability(Durability::Normal)
 ///     .with_wait(Duration::from_secs(2));
 /// assert_ne!(config, SqliteConfig::from_url("sqlite:///var/lib/shop/entitlements.db")?);
-/// # Ok::<(), entitlements_sqlx::InvalidUrl>(())
+/// # Ok::<(), entitlements_sqlx::InvalidSqliteUrl>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqliteConfig {
@@ -46,7 +48,7 @@ pub(crate) enum Place {
 /// The message does not repeat the URL: it may be another database's, with a password in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum InvalidUrl {
+pub enum InvalidSqliteUrl {
     /// Another scheme.
     #[error("the URL of a SQLite database begins with `sqlite:`")]
     Scheme,
@@ -79,31 +81,31 @@ impl SqliteConfig {
     ///
     /// # Errors
     ///
-    /// [`InvalidUrl`] says what is wrong without repeating the URL.
+    /// [`InvalidSqliteUrl`] says what is wrong without repeating the URL.
     ///
     /// ```
-    /// use entitlements_sqlx::{InvalidUrl, SqliteConfig};
+    /// use entitlements_sqlx::{InvalidSqliteUrl, SqliteConfig};
     ///
     /// assert_eq!(SqliteConfig::from_url("sqlite:///data/app.db"), Ok(SqliteConfig::new("/data/app.db")));
     /// assert_eq!(SqliteConfig::from_url("sqlite://app.db"), Ok(SqliteConfig::new("app.db")));
     /// assert_eq!(SqliteConfig::from_url("sqlite::memory:"), Ok(SqliteConfig::in_memory()));
-    /// assert_eq!(SqliteConfig::from_url("postgres://app@db/app"), Err(InvalidUrl::Scheme));
+    /// assert_eq!(SqliteConfig::from_url("postgres://app@db/app"), Err(InvalidSqliteUrl::Scheme));
     /// ```
-    pub fn from_url(url: &str) -> Result<Self, InvalidUrl> {
-        let rest = url.strip_prefix("sqlite:").ok_or(InvalidUrl::Scheme)?;
+    pub fn from_url(url: &str) -> Result<Self, InvalidSqliteUrl> {
+        let rest = url.strip_prefix("sqlite:").ok_or(InvalidSqliteUrl::Scheme)?;
         let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
         let path = path.strip_prefix("//").unwrap_or(path);
         let mut config = match path {
-            "" => return Err(InvalidUrl::Path),
+            "" => return Err(InvalidSqliteUrl::Path),
             ":memory:" => Self::in_memory(),
-            path => Self::new(percent_decoded(path).ok_or(InvalidUrl::Path)?),
+            path => Self::new(percent::decoded(path).ok_or(InvalidSqliteUrl::Path)?),
         };
         for parameter in query.split('&').filter(|parameter| !parameter.is_empty()) {
             match parameter {
                 "mode=rwc" => config.create_if_missing = true,
                 "mode=rw" => config.create_if_missing = false,
                 "mode=memory" => config.place = Place::Memory,
-                _ => return Err(InvalidUrl::Parameter),
+                _ => return Err(InvalidSqliteUrl::Parameter),
             }
         }
         Ok(config)
@@ -149,22 +151,6 @@ impl SqliteConfig {
     }
 }
 
-/// `text` with each `%` and two hexadecimal digits replaced by the byte they name; `None` if that is no text.
-fn percent_decoded(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                u8::try_from(digit()? * 16 + digit()?).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -193,14 +179,14 @@ mod tests {
     #[test]
     fn a_url_of_something_else_is_refused_without_repeating_it() {
         for (url, error) in [
-            ("postgres://app:secret@db/app", InvalidUrl::Scheme),
-            ("/var/lib/app.db", InvalidUrl::Scheme),
-            ("sqlite:", InvalidUrl::Path),
-            ("sqlite://", InvalidUrl::Path),
-            ("sqlite://a%2.db", InvalidUrl::Path),
-            ("sqlite://a%FF.db", InvalidUrl::Path),
-            ("sqlite://a.db?mode=ro", InvalidUrl::Parameter),
-            ("sqlite://a.db?cache=shared", InvalidUrl::Parameter),
+            ("postgres://app:secret@db/app", InvalidSqliteUrl::Scheme),
+            ("/var/lib/app.db", InvalidSqliteUrl::Scheme),
+            ("sqlite:", InvalidSqliteUrl::Path),
+            ("sqlite://", InvalidSqliteUrl::Path),
+            ("sqlite://a%2.db", InvalidSqliteUrl::Path),
+            ("sqlite://a%FF.db", InvalidSqliteUrl::Path),
+            ("sqlite://a.db?mode=ro", InvalidSqliteUrl::Parameter),
+            ("sqlite://a.db?cache=shared", InvalidSqliteUrl::Parameter),
         ] {
             assert_eq!(SqliteConfig::from_url(url), Err(error), "{url}");
             assert!(!error.to_string().contains("secret"));

@@ -1,26 +1,24 @@
 //! What is acknowledged stays: over restarts, between processes, and when callers give up half-way.
-#![expect(clippy::unwrap_used, reason = "a test that meets an error has failed")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::future::{Future, poll_fn};
 use std::path::Path;
 use std::pin::pin;
-use std::sync::Arc;
 use std::task::Poll;
 
-use common::{config, in_file, temporary};
 use entitlements_core::facts::Revision;
 use entitlements_core::store::{
-    GrantStore, PageRequest, PolicyStore, SnapshotStore, Store, SubscriptionStore, UsageStore,
+    GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
 };
 use entitlements_core::testkit::fixtures::{
     addon, company, debit, facts, grant, grant_id, granted, key, monthly, now, overriding, policy,
-    receipt_id, recorded, subscription, subscription_id, units, used, used_in,
+    receipt_id, recorded, subscription, subscription_id, units, used,
 };
-use entitlements_core::usage::{Counter, Debit, DebitOutcome};
+use entitlements_core::usage::{Counter, DebitOutcome};
 use entitlements_sqlx::{Durability, SqliteConfig, SqliteStore};
+
+use crate::files::{config, in_file, temporary};
+use crate::ledger::{self, assert_counters_agree};
 
 #[tokio::test]
 async fn everything_survives_a_restart() {
@@ -121,73 +119,15 @@ async fn two_processes_share_one_limit() {
     }
 }
 
-const KEYS: u64 = 400;
-
-fn mixed_debit(task: u64, step: u64) -> Debit {
-    let number = (task * 31 + step * 17) % KEYS;
-    Debit {
-        receipt: receipt_id(&format!("r{task}-{step}")),
-        ..debit("acme", &format!("k{number}"), 1 + number % 3, mixed_buckets())
-    }
-}
-
-fn mixed_buckets() -> [Counter; 2] {
-    [granted("g", 60), monthly(200)]
-}
-
-/// 64 tasks with keys in common, debits of several units out of two buckets, and refunds in between.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn under_load_nothing_is_oversold_and_the_counters_agree_with_the_receipts() {
-    let store = Arc::new(in_file(&temporary()).await);
-    let tasks: Vec<_> = (0..64_u64)
-        .map(|task| {
-            let store = Arc::clone(&store);
-            tokio::spawn(async move {
-                for step in 0..12 {
-                    let outcome = store.debit(&mixed_debit(task, step)).await.unwrap();
-                    if let DebitOutcome::Recorded(receipt) = outcome
-                        && (task + step) % 5 == 0
-                    {
-                        store.refund(&company("acme"), &receipt.id, now()).await.unwrap().unwrap();
-                    }
-                    let facts = facts(&*store, "acme").await;
-                    for (counter, limit) in mixed_buckets().iter().zip([60, 200]) {
-                        assert!(used_in(&facts, counter) <= limit);
-                    }
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-    let names = (0..KEYS).map(|number| format!("k{number}"));
-    let taken = assert_counters_agree(&*store, names, &mixed_buckets()).await;
-    assert!(taken > 200, "the limits were reached: {taken}");
+async fn exactly_the_limit_is_granted() {
+    let path = temporary();
+    ledger::exactly_the_limit_is_granted(&[in_file(&path).await, in_file(&path).await]).await;
 }
 
-/// Checks every counter against the receipts that were not given back; returns the units taken.
-async fn assert_counters_agree(
-    store: &impl Store,
-    keys: impl Iterator<Item = String>,
-    counters: &[Counter],
-) -> u64 {
-    let mut splits = Vec::new();
-    for name in keys {
-        if let Some(receipt) = store.receipt(&company("acme"), &key(&name)).await.unwrap()
-            && receipt.refunded_at.is_none()
-        {
-            assert_eq!(receipt.split.iter().map(|s| s.amount.get()).sum::<u64>(), receipt.amount.get());
-            splits.extend(receipt.split);
-        }
-    }
-    let facts = facts(store, "acme").await;
-    for counter in counters {
-        let of_receipts: u64 =
-            splits.iter().filter(|s| s.bucket == counter.bucket).map(|s| s.amount.get()).sum();
-        assert_eq!(used_in(&facts, counter), of_receipts, "{counter:?}");
-    }
-    splits.iter().map(|split| split.amount.get()).sum()
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_oversold_under_load() {
+    ledger::nothing_is_oversold_under_load(&[in_file(&temporary()).await]).await;
 }
 
 /// Polls a future so many times at most; whether it finished.
@@ -241,7 +181,7 @@ async fn dropped_calls_leave_nothing_half_done() {
     }
     assert_seen_by_others(&path, &acknowledged).await;
     let names = (0..150).map(|times| format!("n{times}"));
-    assert_counters_agree(&store, names, &[granted("g", 40), monthly(500)]).await;
+    assert_counters_agree(&store, "acme", names, &[granted("g", 40), monthly(500)]).await;
 }
 
 /// A call to open a store that is given up leaves a database that the next call opens.

@@ -4,14 +4,11 @@ use async_trait::async_trait;
 use entitlements_core::facts::Revision;
 use entitlements_core::id::PolicyId;
 use entitlements_core::policy::Policy;
-use entitlements_core::store::{
-    Inserted, MAX_PAGE, Page, PageRequest, PolicyStore, StoreError, StoreErrorKind,
-};
+use entitlements_core::store::{Inserted, MAX_PAGE, Page, PageRequest, PolicyStore, StoreError};
 
-use crate::grants::{one_more, page_of};
-use crate::rows::{PolicyRow, TargetText, one};
-use crate::sql;
-use crate::sqlite::{SqliteStore, Typed};
+use super::{SqliteStore, Typed, sql};
+use crate::paging::{one_more, page_of};
+use crate::rows::{PolicyRow, one, target_json};
 
 const INSERT: &str = "store a policy";
 const REPLACE: &str = "replace a policy";
@@ -58,8 +55,6 @@ fn bound<'q>(
     statement: &'static str,
     policy: &'q Policy,
 ) -> Result<Typed<'q, (i64,)>, StoreError> {
-    let target = serde_json::to_string(&TargetText::from(&policy.target))
-        .map_err(|error| StoreError::new(StoreErrorKind::Internal, operation).with_source(error))?;
     Ok(sqlx::query_as(statement)
         .bind(policy.id.as_str())
         .bind(policy.name.as_deref())
@@ -69,6 +64,6 @@ fn bound<'q>(
         .bind(i64::from(policy.enabled))
         .bind(policy.starts_at.map(|at| at.timestamp_micros()))
         .bind(policy.ends_at.map(|at| at.timestamp_micros()))
-        .bind(target)
+        .bind(target_json(operation, &policy.target)?)
         .bind(policy.when.to_stored()))
 }

@@ -8,10 +8,10 @@ use entitlements_core::id::{CompanyId, FeatureKey, SubscriptionId};
 use entitlements_core::store::{StoreError, StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
 
+use super::{SqliteStore, sql};
 use crate::error::corrupt;
+use crate::facts::revision;
 use crate::rows::{SubscriptionRow, one};
-use crate::sql;
-use crate::sqlite::{SqliteStore, revision};
 
 const PUT: &str = "store a subscription";
 const FIND: &str = "read a subscription";

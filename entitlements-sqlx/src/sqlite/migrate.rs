@@ -3,13 +3,13 @@
 use entitlements_core::store::{StoreError, StoreErrorKind};
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
-use crate::error::failed;
+use super::failed;
 
 const OPERATION: &str = "bring the schema up to date";
 
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
 const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "entitlements", include_str!("../migrations/sqlite/0001_entitlements.sql"))];
+    [(1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql"))];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.
 ///

@@ -1,0 +1,1 @@
+SELECT usage_refund($1, $2, $3)

@@ -1,0 +1,3 @@
+DELETE FROM entitlement_policies
+WHERE id = $1
+RETURNING revision_taken()

@@ -1,0 +1,124 @@
+//! The store in a PostgreSQL database.
+
+mod config;
+mod error;
+mod grants;
+mod migrate;
+mod policies;
+mod snapshot;
+mod sql;
+mod subscriptions;
+mod usage;
+
+pub use config::{InvalidPostgresUrl, PostgresConfig};
+
+use std::fmt;
+use std::time::Duration;
+
+use entitlements_core::facts::Revision;
+use entitlements_core::store::StoreError;
+use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
+use sqlx::query::{Query, QueryAs};
+use sqlx::{Connection, FromRow, Postgres};
+
+use crate::facts;
+use error::failed;
+use migrate::migrate;
+
+/// A connection that was idle for so long is asked whether it still works before it is used.
+const LONG_IDLE: Duration = Duration::from_secs(5);
+
+/// A query without a type for its rows.
+pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
+
+/// A query whose rows are tuples.
+pub(crate) type Typed<'q, R> = QueryAs<'q, Postgres, R, PgArguments>;
+
+/// Keeps everything in one schema of a PostgreSQL database, which many processes may share.
+///
+/// Every call is one statement and, on a warm connection, one round trip; only storing the state of a subscription that is
+/// stored already takes two. No call opens a transaction, so one that is dropped while it waits leaves none behind: its
+/// write happens as a whole, or not at all. Cloning shares the connections.
+#[derive(Clone)]
+pub struct PostgresStore {
+    pool: PgPool,
+}
+
+impl PostgresStore {
+    /// Connects, creates what is missing, and brings the schema up to date. A schema that is up to date is not written to, so
+    /// that a standby can be read from.
+    ///
+    /// # Errors
+    ///
+    /// * [`Unavailable`](entitlements_core::store::StoreErrorKind::Unavailable) when the server cannot be reached, or does
+    ///   not let this user in;
+    /// * [`ReadOnly`](entitlements_core::store::StoreErrorKind::ReadOnly) when the schema cannot be written to, and must be;
+    /// * [`Schema`](entitlements_core::store::StoreErrorKind::Schema) when a newer version of this library made it, or other
+    ///   tables with such names are there.
+    pub async fn connect(config: &PostgresConfig) -> Result<Self, StoreError> {
+        migrate(config).await?;
+        let pool = PgPoolOptions::new()
+            .max_connections(config.connections)
+            .acquire_timeout(config.wait)
+            // Asking each time would be a second round trip.
+            .test_before_acquire(false)
+            .before_acquire(|connection, idle| {
+                Box::pin(async move {
+                    if idle.idle_for >= LONG_IDLE {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
+            .connect_lazy_with(config.working());
+        Ok(Self { pool })
+    }
+
+    /// Waits for calls under way and closes every connection. Later calls fail.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Runs a statement; returns its rows when it is committed.
+    ///
+    /// All rows, never the first: the driver would hand out a first row before the commit, and lose its failure.
+    pub(crate) async fn rows<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        query.fetch_all(&self.pool).await.map_err(failed(operation))
+    }
+
+    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
+    pub(crate) async fn change(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, (i64,)>,
+    ) -> Result<Option<Revision>, StoreError> {
+        let rows = self.rows(operation, query).await?;
+        rows.first().map(|(revision,)| facts::revision(operation, *revision)).transpose()
+    }
+
+    /// Runs a writing statement without rows.
+    pub(crate) async fn execute(
+        &self,
+        operation: &'static str,
+        query: Statement<'_>,
+    ) -> Result<(), StoreError> {
+        query.execute(&self.pool).await.map_err(failed(operation))?;
+        Ok(())
+    }
+}
+
+impl fmt::Debug for PostgresStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PostgresStore")
+            .field("connections", &self.pool.size())
+            .field("closed", &self.pool.is_closed())
+            .finish_non_exhaustive()
+    }
+}

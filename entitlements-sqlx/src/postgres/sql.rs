@@ -1,0 +1,106 @@
+//! The statements, as PostgreSQL runs them.
+
+use crate::sql::statements;
+
+statements! {
+    ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    DEBIT = "postgres/debit.sql";
+    FIND_GRANT = "postgres/find_grant.sql";
+    FIND_POLICY = "postgres/find_policy.sql";
+    FIND_SUBSCRIPTION = "postgres/find_subscription.sql";
+    INSERT_GRANT = "insert_grant.sql";
+    INSERT_POLICY = "insert_policy.sql";
+    LIST_GRANTS = "postgres/list_grants.sql";
+    LIST_POLICIES = "postgres/list_policies.sql";
+    LOAD = "postgres/load.sql";
+    PENDING_ALERTS = "postgres/pending_alerts.sql";
+    POLICIES = "postgres/policies.sql";
+    PUT_ADDON = "put_addon.sql";
+    PUT_OVERRIDE = "put_override.sql";
+    PUT_SUBSCRIPTION = "put_subscription.sql";
+    RECEIPT_BY_KEY = "postgres/receipt_by_key.sql";
+    REFUND = "postgres/refund.sql";
+    REMOVE_OVERRIDE = "postgres/remove_override.sql";
+    REMOVE_POLICY = "postgres/remove_policy.sql";
+    REPLACE_POLICY = "replace_policy.sql";
+    SUBSCRIPTION_HISTORY = "postgres/subscription_history.sql";
+    SUBSCRIPTION_OWNER = "subscription_owner.sql";
+    VOID_GRANT = "void_grant.sql";
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
+
+    use super::*;
+    use crate::{PostgresConfig, PostgresStore};
+
+    /// A connection to a schema with many rows.
+    async fn populated() -> PgConnection {
+        let url = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL").expect(
+            "ENTITLEMENTS_TEST_POSTGRES_URL names a PostgreSQL server; scripts/postgres.sh starts one",
+        );
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        let config =
+            PostgresConfig::from_url(&url).unwrap().with_schema(&format!("test_plans_{now:x}")).unwrap();
+        PostgresStore::connect(&config).await.unwrap().close().await;
+        let mut connection = PgConnection::connect_with(&config.patient()).await.unwrap();
+        sqlx::raw_sql(include_str!("../../tests/postgres/populate.sql"))
+            .execute(&mut connection)
+            .await
+            .unwrap();
+        connection
+    }
+
+    /// What a statement's plan reads beyond what it is asked for.
+    async fn wasteful(connection: &mut PgConnection, statement: &str) -> Vec<String> {
+        let mut text = statement.to_owned();
+        for number in (1..=20).rev() {
+            text = text.replace(&format!("${number}"), "'1'");
+        }
+        let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) {text}"));
+        let row = sqlx::query(explain).fetch_one(connection).await.unwrap();
+        let plan: Value = serde_json::from_str(row.try_get_unchecked(0).unwrap()).unwrap();
+        let mut found = Vec::new();
+        collect(&plan, false, &mut found);
+        found
+    }
+
+    fn collect(node: &Value, is_page: bool, found: &mut Vec<String>) {
+        match node {
+            Value::Array(nodes) => nodes.iter().for_each(|node| collect(node, is_page, found)),
+            Value::Object(members) => {
+                let relation = members.get("Relation Name").and_then(Value::as_str).unwrap_or_default();
+                let step = members.get("Node Type").and_then(Value::as_str).unwrap_or_default();
+                match step {
+                    // It has one row.
+                    "Seq Scan" if relation != "revision_sequence" => found.push(format!("all of {relation}")),
+                    "Sort" | "Incremental Sort" if is_page => found.push("more than a page".into()),
+                    _ => {}
+                }
+                members.values().for_each(|node| collect(node, is_page || step == "Limit", found));
+            }
+            _ => {}
+        }
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+    async fn no_statement_reads_more_than_it_is_asked_for() {
+        let mut connection = populated().await;
+        let whole = "SELECT at FROM usage_receipts WHERE amount = $1 ORDER BY at LIMIT 1";
+        let expected = ["more than a page", "all of usage_receipts"];
+        assert_eq!(wasteful(&mut connection, whole).await, expected);
+        // What functions do inside is not in a plan; there is a test of what the server counts.
+        let functions = ["postgres/debit.sql", "postgres/refund.sql"];
+        for (file, statement) in ALL.iter().filter(|(file, _)| !functions.contains(file)) {
+            let expected: &[&str] = match *file {
+                // All policies are what it is asked for.
+                "postgres/policies.sql" => &["all of entitlement_policies"],
+                _ => &[],
+            };
+            assert_eq!(wasteful(&mut connection, statement).await, expected, "{file}");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Debits, refunds and alerts: one statement, one round trip each.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entitlements_core::Amount;
+use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
+use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
+use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, UsageAlert};
+
+use super::{PostgresStore, sql};
+use crate::receipts;
+use crate::rows::{AlertRow, one};
+
+const DEBIT: &str = "debit units";
+const REFUND: &str = "refund a receipt";
+const RECEIPT: &str = "read a receipt";
+const ALERTS: &str = "read the pending alerts";
+const ACKNOWLEDGE: &str = "acknowledge an alert";
+
+/// What the statement of a debit answers: units used and the split if it was made, the first receipt if its key is known.
+type Answer = (Option<i64>, Option<String>, Option<String>);
+
+#[async_trait]
+impl UsageStore for PostgresStore {
+    async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+        if !debit.is_well_formed() {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+        }
+        let counters = Counters::of(debit);
+        let query = sqlx::query_as(sql::DEBIT)
+            .bind(debit.company.as_str())
+            .bind(debit.key.as_str())
+            .bind(debit.receipt.as_str())
+            .bind(debit.user.as_ref().map(UserId::as_str))
+            .bind(debit.meter.as_str())
+            .bind(debit.amount.as_i64())
+            .bind(debit.at.timestamp_micros())
+            .bind(debit.limit.map(Amount::as_i64))
+            .bind(debit.resets_at.map(|at| at.timestamp_micros()))
+            .bind(counters.meters)
+            .bind(counters.buckets)
+            .bind(counters.starts)
+            .bind(counters.ends)
+            .bind(counters.limits)
+            .bind(counters.numbers)
+            .bind(counters.lock_order)
+            .bind(counters.alert_places)
+            .bind(counters.alert_percents)
+            .bind(counters.alert_thresholds);
+        let answers: Vec<Answer> = self.rows(DEBIT, query).await?;
+        match answers.into_iter().next() {
+            Some((Some(used), Some(split), None)) => receipts::recorded(DEBIT, debit, used, &split),
+            Some((None, None, first)) => {
+                let first: Vec<_> = first.into_iter().map(|json| (json,)).collect();
+                Ok(receipts::not_recorded(debit, receipts::receipt(DEBIT, &first)?))
+            }
+            _ => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
+        }
+    }
+
+    async fn refund(
+        &self,
+        company: &CompanyId,
+        receipt: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let query = sqlx::query_as(sql::REFUND)
+            .bind(company.as_str())
+            .bind(receipt.as_str())
+            .bind(at.timestamp_micros());
+        let rows: Vec<(Option<String>,)> = self.rows(REFUND, query).await?;
+        let known: Vec<_> = rows.into_iter().filter_map(|(json,)| Some((json?,))).collect();
+        receipts::receipt(REFUND, &known)
+    }
+
+    async fn receipt(
+        &self,
+        company: &CompanyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(company.as_str()).bind(key.as_str());
+        receipts::receipt(RECEIPT, &self.rows(RECEIPT, query).await?)
+    }
+
+    async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows: Vec<(String,)> = self.rows(ALERTS, sqlx::query_as(sql::PENDING_ALERTS).bind(limit)).await?;
+        rows.iter().map(|(json,)| one::<AlertRow, _>(ALERTS, json)).collect()
+    }
+
+    async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
+        let query = sqlx::query(sql::ACKNOWLEDGE_ALERT)
+            .bind(alert.company.as_str())
+            .bind(alert.meter.as_str())
+            .bind(alert.bucket.to_string())
+            .bind(alert.period_start.timestamp_micros())
+            .bind(i64::from(alert.percent))
+            .bind(alert.threshold.as_i64());
+        self.execute(ACKNOWLEDGE, query).await
+    }
+}
+
+/// The counters of a debit as the database takes them: an array for each property, tallies last. Places count from 1.
+#[derive(Default)]
+struct Counters<'a> {
+    meters: Vec<&'a str>,
+    buckets: Vec<String>,
+    starts: Vec<i64>,
+    ends: Vec<Option<i64>>,
+    limits: Vec<Option<i64>>,
+    /// The number of the bucket that a counter belongs to; tallies have none.
+    numbers: Vec<Option<i64>>,
+    /// The places in ascending order of meter, bucket and start: the order in which everybody locks.
+    lock_order: Vec<i64>,
+    alert_places: Vec<i64>,
+    alert_percents: Vec<i64>,
+    alert_thresholds: Vec<i64>,
+}
+
+impl<'a> Counters<'a> {
+    fn of(debit: &'a Debit) -> Self {
+        let mut all = Self::default();
+        for (number, bucket) in (1..).zip(&debit.buckets) {
+            for counter in &bucket.counters {
+                all.push(Some(number), counter);
+            }
+        }
+        for tally in &debit.tallies {
+            all.push(None, tally);
+        }
+        let mut keys: Vec<_> = (1..)
+            .zip(all.meters.iter().zip(&all.buckets).zip(&all.starts))
+            .map(|(p, key)| (key, p))
+            .collect();
+        keys.sort_unstable();
+        let lock_order = keys.into_iter().map(|(_, place)| place).collect();
+        Self { lock_order, ..all }
+    }
+
+    fn push(&mut self, number: Option<i64>, counter: &'a Counter) {
+        self.meters.push(counter.meter.as_str());
+        self.buckets.push(counter.bucket.to_string());
+        self.starts.push(counter.period.start.timestamp_micros());
+        self.ends.push(counter.period.end.map(|end| end.timestamp_micros()));
+        self.limits.push(counter.limit.map(Amount::as_i64));
+        self.numbers.push(number);
+        let place = i64::try_from(self.meters.len()).unwrap_or(i64::MAX);
+        for (percent, threshold) in &counter.alerts {
+            self.alert_places.push(place);
+            self.alert_percents.push(i64::from(*percent));
+            self.alert_thresholds.push(threshold.as_i64());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use entitlements_core::testkit::fixtures::{bucket, debit, granted, monthly, part, units, yearly};
+
+    use super::*;
+
+    #[test]
+    fn counters_keep_the_order_of_the_buckets_and_are_locked_in_one_order() {
+        let alerting = Counter { alerts: vec![(80, units(8)), (100, units(10))], ..monthly(10) };
+        let debit = Debit {
+            buckets: vec![bucket([yearly(5), alerting]), bucket([granted("g", None)])],
+            tallies: vec![part("a")],
+            ..debit("acme", "k", 1, [])
+        };
+        let counters = Counters::of(&debit);
+        assert_eq!(counters.buckets, ["plan/year/calendar", "plan/month/calendar", "grant/g", "part"]);
+        assert_eq!(counters.numbers, [Some(1), Some(1), Some(2), None]);
+        assert_eq!(counters.limits, [Some(5), Some(10), None, None]);
+        assert_eq!(counters.lock_order, [4, 3, 2, 1]);
+        assert_eq!(counters.alert_places, [2, 2]);
+        assert_eq!(counters.alert_thresholds, [8, 10]);
+    }
+}

@@ -1,0 +1,25 @@
+//! Reading all facts of a company, and all policies: one statement each.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entitlements_core::facts::Facts;
+use entitlements_core::id::CompanyId;
+use entitlements_core::store::{Policies, SnapshotStore, StoreError};
+
+use super::{SqliteStore, sql};
+use crate::facts::{facts, policies};
+
+const LOAD: &str = "load a company";
+const POLICIES: &str = "read the policies";
+
+#[async_trait]
+impl SnapshotStore for SqliteStore {
+    async fn load(&self, company: &CompanyId, now: DateTime<Utc>) -> Result<Facts, StoreError> {
+        let query = sqlx::query_as(sql::LOAD).bind(company.as_str()).bind(now.timestamp_micros());
+        facts(LOAD, company, self.read(LOAD, query).await?)
+    }
+
+    async fn policies(&self) -> Result<Policies, StoreError> {
+        policies(POLICIES, self.read(POLICIES, sqlx::query_as(sql::POLICIES)).await?)
+    }
+}

@@ -1,0 +1,120 @@
+//! The statements, as SQLite runs them.
+
+use crate::sql::statements;
+
+statements! {
+    ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    DEBIT = "sqlite/debit.sql";
+    FIND_GRANT = "sqlite/find_grant.sql";
+    FIND_POLICY = "sqlite/find_policy.sql";
+    FIND_SUBSCRIPTION = "sqlite/find_subscription.sql";
+    INSERT_GRANT = "insert_grant.sql";
+    INSERT_POLICY = "insert_policy.sql";
+    LIST_GRANTS = "sqlite/list_grants.sql";
+    LIST_POLICIES = "sqlite/list_policies.sql";
+    LOAD = "sqlite/load.sql";
+    PENDING_ALERTS = "sqlite/pending_alerts.sql";
+    POLICIES = "sqlite/policies.sql";
+    PUT_ADDON = "put_addon.sql";
+    PUT_OVERRIDE = "put_override.sql";
+    PUT_SUBSCRIPTION = "put_subscription.sql";
+    RECEIPT_BY_ID = "sqlite/receipt_by_id.sql";
+    RECEIPT_BY_KEY = "sqlite/receipt_by_key.sql";
+    REFUND = "sqlite/refund.sql";
+    REMOVE_OVERRIDE = "sqlite/remove_override.sql";
+    REMOVE_POLICY = "sqlite/remove_policy.sql";
+    REPLACE_POLICY = "replace_policy.sql";
+    SUBSCRIPTION_HISTORY = "sqlite/subscription_history.sql";
+    SUBSCRIPTION_OWNER = "subscription_owner.sql";
+    VOID_GRANT = "void_grant.sql";
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::{AssertSqlSafe, Connection, Row, SqliteConnection};
+
+    use super::*;
+    use crate::sqlite::migrate::migrate;
+
+    async fn migrated() -> SqliteConnection {
+        let mut connection = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        migrate(&mut connection).await.unwrap();
+        connection
+    }
+
+    /// The steps of a statement's plan.
+    async fn plan(connection: &mut SqliteConnection, statement: &str) -> Vec<String> {
+        let explain = format!("EXPLAIN QUERY PLAN {statement}");
+        let rows = sqlx::query(AssertSqlSafe(explain)).fetch_all(connection).await.unwrap();
+        rows.iter().map(|row| row.get("detail")).collect()
+    }
+
+    /// The steps that read a whole table or sort what they read; what a statement computes itself does not count.
+    fn wasteful(plan: &[String]) -> Vec<&str> {
+        let own = ["counter", "room", "taking", "addition", "shown", "CONSTANT"];
+        let is_own = |name: &str| own.contains(&name);
+        (plan.iter().map(String::as_str))
+            .filter(|step| match step.strip_prefix("SCAN ") {
+                Some(scan) => !scan.contains("VIRTUAL TABLE") && !scan.split(' ').next().is_some_and(is_own),
+                None => step.contains("TEMP B-TREE FOR ORDER BY"),
+            })
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn a_whole_table_and_a_sort_are_wasteful() {
+        let mut connection = migrated().await;
+        let plan = plan(&mut connection, "SELECT at FROM usage_receipts WHERE amount = 1 ORDER BY at").await;
+        assert_eq!(wasteful(&plan), ["SCAN usage_receipts", "USE TEMP B-TREE FOR ORDER BY"]);
+    }
+
+    #[tokio::test]
+    async fn no_statement_reads_a_whole_table() {
+        let mut connection = migrated().await;
+        for (file, statement) in ALL {
+            let plan = plan(&mut connection, statement).await;
+            let expected: &[&str] = match *file {
+                // All policies are what it is asked for.
+                "sqlite/policies.sql" => &["SCAN entitlement_policies"],
+                // The index holds nothing but what is pending.
+                "sqlite/pending_alerts.sql" => &["SCAN usage_alerts USING INDEX usage_alerts_pending"],
+                _ => &[],
+            };
+            assert_eq!(wasteful(&plan), expected, "{file}: {plan:#?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_trigger_reads_a_whole_table() {
+        let mut connection = migrated().await;
+        let triggers: Vec<(String, String)> =
+            sqlx::query_as("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'")
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+        assert!(!triggers.is_empty());
+        let mut explained = 0;
+        for (name, text) in triggers.iter().filter(|(name, _)| !name.ends_with("_kept")) {
+            let (_, body) = text.split_once("BEGIN").unwrap();
+            let body = body.trim_end().strip_suffix("END").unwrap();
+            for statement in body.split(";\n").filter(|statement| !statement.trim().is_empty()) {
+                let plan = plan(&mut connection, &with_parameters(statement)).await;
+                assert_eq!(wasteful(&plan), [""; 0], "{name}: {statement}\n{plan:#?}");
+                explained += 1;
+            }
+        }
+        assert!(explained > 20, "{explained}");
+    }
+
+    /// A statement of a trigger with a parameter for each value of the row.
+    fn with_parameters(statement: &str) -> String {
+        let mut words = statement.split("NEW.").flat_map(|part| part.split("OLD."));
+        let mut text = words.next().unwrap().to_owned();
+        for word in words {
+            let name = word.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(word.len());
+            text += "?";
+            text += &word[name..];
+        }
+        text
+    }
+}

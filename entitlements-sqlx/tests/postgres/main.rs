@@ -1,0 +1,24 @@
+//! The store on PostgreSQL: conformance, concurrency, calls that are given up, and what goes wrong.
+//!
+//! Most tests need a server; `scripts/postgres.sh` starts one and runs a command. Each test has a schema of its own, which it
+//! leaves behind.
+
+#[cfg(test)]
+mod concurrency;
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod dropped;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+#[path = "../common/ledger.rs"]
+mod ledger;
+#[cfg(test)]
+mod migrations;
+#[cfg(test)]
+mod round_trips;
+#[cfg(test)]
+mod scans;
+#[cfg(test)]
+mod server;

@@ -1,0 +1,44 @@
+-- Enough rows that reading all of a table is the worst plan.
+INSERT INTO entitlement_policies (id, priority, effect, guardrail, enabled, target, revision)
+SELECT 'policy ' || n, n, 'deny', FALSE, TRUE, '{}', 1
+FROM generate_series(1, 2000) AS n;
+
+INSERT INTO billing_subscriptions (
+    id, company_id, plan, status, started_at, anchor, current_period_start, current_period_end, cancel_at_period_end,
+    created_at, stored_at, revision
+)
+SELECT 'subscription ' || n, 'company ' || n, 'pro', 'active', 1, 1, 1, 2, FALSE, 1, 1, 1
+FROM generate_series(1, 2000) AS n;
+
+UPDATE billing_subscriptions SET plan = 'free';
+
+INSERT INTO company_addons (company_id, addon, quantity, revision)
+SELECT 'company ' || n, 'pack', 1, 1
+FROM generate_series(1, 2000) AS n;
+
+INSERT INTO company_overrides (company_id, feature, value, revision)
+SELECT 'company ' || n, 'reports', '5', 1
+FROM generate_series(1, 2000) AS n;
+
+INSERT INTO entitlement_grants (id, company_id, feature, actions, kind, starts_at, created_at, revision)
+SELECT 'grant ' || n, 'company ' || n % 500, 'forecast', '[]', 'trial', 1, n, 1
+FROM generate_series(1, 4000) AS n;
+
+INSERT INTO usage_quotas (company_id, meter, bucket, period_start, period_end, used)
+SELECT 'company ' || n % 2000, 'reports', 'plan/month/calendar', n, n + 1, 5
+FROM generate_series(1, 10000) AS n;
+
+INSERT INTO usage_receipts (company_id, idempotency_key, receipt_id, meter, amount, at, used, split)
+SELECT 'company ' || n % 2000, 'key ' || n, 'receipt ' || n, 'reports', 1, 1, 1, '[]'
+FROM generate_series(1, 10000) AS n;
+
+INSERT INTO usage_refunds (company_id, receipt_id, at)
+SELECT company_id, receipt_id, 1
+FROM usage_receipts
+WHERE substr(receipt_id, 9)::bigint % 5 = 0;
+
+INSERT INTO usage_alerts (company_id, meter, bucket, period_start, percent, threshold, used, at, acknowledged)
+SELECT 'company ' || n, 'reports', 'plan/month/calendar', 1, 80, 8, 8, 1, n % 100 > 0
+FROM generate_series(1, 5000) AS n;
+
+ANALYZE;

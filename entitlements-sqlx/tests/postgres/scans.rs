@@ -1,0 +1,93 @@
+//! What the server reads to answer: never a whole table, also within functions and triggers.
+
+use entitlements_core::store::{
+    GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
+};
+use entitlements_core::subscription::Subscription;
+use entitlements_core::testkit::fixtures::{
+    addon, company, debit, feature, grant, grant_id, granted, key, monthly, now, overriding, policy,
+    policy_id, receipt_id, subscription, subscription_id, units,
+};
+use entitlements_core::usage::Counter;
+use entitlements_sqlx::{PostgresConfig, PostgresStore};
+
+use crate::server::{in_schema, meddle, new_schema, stranger, url};
+
+/// How often each table was read as a whole so far, when no connection of that name is left to say more.
+async fn scans(schema: &str) -> Vec<(String, i64)> {
+    let mut connection = stranger(schema).await;
+    let gone = "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = $1)";
+    while !sqlx::query_scalar::<_, bool>(gone).bind(schema).fetch_one(&mut connection).await.unwrap() {}
+    sqlx::query_as(
+        "SELECT relname::text, seq_scan FROM pg_stat_user_tables
+         WHERE schemaname = $1 AND relname NOT IN ('revision_sequence', 'entitlements_schema') ORDER BY relname",
+    )
+    .bind(schema)
+    .fetch_all(&mut connection)
+    .await
+    .unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn no_call_reads_a_whole_table() {
+    let schema = new_schema();
+    in_schema(&schema).await.close().await;
+    meddle(&schema, include_str!("populate.sql")).await;
+    let before = scans(&schema).await;
+    assert!(before.len() > 10, "{before:?}");
+
+    let url = url(&format!("search_path={schema}&application_name={schema}"));
+    let config = PostgresConfig::from_url(&url).unwrap().with_connections(1);
+    let store = PostgresStore::connect(&config).await.unwrap();
+    // Often enough for a plan that is kept.
+    for round in 0..12 {
+        let name = format!("company {round}");
+        let company = company(&name);
+        let id = format!("new {round}");
+        for seats in [None, Some(units(5))] {
+            let changed = Subscription { seats, ..subscription(&id, &name) };
+            store.put_subscription(&changed, now()).await.unwrap();
+            store.put_subscription(&changed, now()).await.unwrap();
+        }
+        store.subscription(&subscription_id(&id)).await.unwrap();
+        store.subscription_history(&subscription_id(&id)).await.unwrap();
+        store.put_addon(&company, &addon("pack", round)).await.unwrap();
+        store.put_override(&company, &overriding("reports", 5)).await.unwrap();
+        store.remove_override(&company, &feature("reports")).await.unwrap().unwrap();
+        store.insert_grant(&grant(&id, &name)).await.unwrap();
+        store.find_grant(&grant_id(&id)).await.unwrap().unwrap();
+        store.void_grant(&grant_id(&id), now()).await.unwrap().unwrap();
+        store.list_grants(&company, &PageRequest::first(2)).await.unwrap();
+        store.insert_policy(&policy(&id)).await.unwrap();
+        store.replace_policy(&policy(&id)).await.unwrap().unwrap();
+        store.find_policy(&policy_id(&id)).await.unwrap().unwrap();
+        store.list_policies(&PageRequest::first(2)).await.unwrap();
+        store.remove_policy(&policy_id(&id)).await.unwrap().unwrap();
+        let alerting = Counter { alerts: vec![(80, units(1))], ..monthly(3) };
+        for (key, amount) in [("a", 2), ("a", 2), ("a", 1), ("b", 9), ("c", 1)] {
+            let taken = debit(&name, key, amount, [granted("g", 1), alerting.clone()]);
+            store.debit(&taken).await.unwrap();
+        }
+        store.receipt(&company, &key("a")).await.unwrap().unwrap();
+        store.refund(&company, &receipt_id("receipt of a"), now()).await.unwrap().unwrap();
+        for alert in store.pending_alerts(1).await.unwrap() {
+            store.acknowledge_alert(&alert).await.unwrap();
+        }
+        store.load(&company, now()).await.unwrap();
+    }
+    store.close().await;
+    assert_eq!(scans(&schema).await, before);
+}
+
+/// The same counters are what they are for: a table that is read as a whole shows.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn reading_a_whole_table_shows() {
+    let schema = new_schema();
+    let store = in_schema(&schema).await;
+    let before = scans(&schema).await;
+    meddle(&schema, "SELECT count(*) FROM usage_receipts").await;
+    while scans(&schema).await == before {}
+    store.close().await;
+}

@@ -1,0 +1,13 @@
+//! The store on SQLite: conformance, durability, and what goes wrong.
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod durability;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod files;
+#[cfg(test)]
+#[path = "../common/ledger.rs"]
+mod ledger;
