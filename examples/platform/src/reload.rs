@@ -142,4 +142,27 @@ mod tests {
         reload.look(false).await;
         assert_eq!(hash(&reload), first);
     }
+
+    /// As Kubernetes mounts a ConfigMap: the file is behind a link to a folder, and the link is swapped.
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_swapped_link_takes_effect() {
+        let folder = tempfile::tempdir().unwrap();
+        let version = |name: &str, text: &str| {
+            let version = folder.path().join(name);
+            std::fs::create_dir(&version).unwrap();
+            std::fs::write(version.join("catalog.toml"), text).unwrap();
+            version
+        };
+        let (first, second) =
+            (version("v1", BUILT_IN), version("v2", &BUILT_IN.replace("limit = 10,", "limit = 11,")));
+        let (data, next) = (folder.path().join("..data"), folder.path().join("..next"));
+        std::os::unix::fs::symlink(&first, &data).unwrap();
+        let mut reload = reload(&data.join("catalog.toml"));
+        let before = reload.app.entitlements.catalog().hash();
+        std::os::unix::fs::symlink(&second, &next).unwrap();
+        std::fs::rename(&next, &data).unwrap();
+        reload.look(false).await;
+        assert_ne!(reload.app.entitlements.catalog().hash(), before);
+    }
 }
