@@ -91,8 +91,8 @@ caught() {
     failed=$(sed -n -e 's/^test \(.*\) \.\.\. FAILED$/\1/p' -e 's/^---- \(.*\) stdout ----$/\1/p' "$work/log" | sort -u)
     if [[ -z $failed ]]; then
         grep -q 'could not compile' "$work/log" && return 1
-        first=$(grep -m 1 -E 'panicked|SIG|error' "$work/log" || echo "no end within 900 s")
-        echo "$first"
+        # It ended in another way: by a signal, or not at all.
+        grep -m 1 -E 'panicked|SIG' "$work/log" || grep -m 1 '^error' "$work/log" || echo "no end within 900 s"
         return 0
     fi
     first=$(head -1 <<<"$failed")
