@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(hash(&reload), first);
     }
 
-    /// As Kubernetes mounts a ConfigMap: the file is behind a link to a folder, and the link is swapped.
+    /// As Kubernetes mounts a `ConfigMap`: the file is behind a link to a folder, and the link is swapped.
     #[cfg(unix)]
     #[tokio::test]
     async fn a_swapped_link_takes_effect() {
