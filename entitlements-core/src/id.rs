@@ -154,6 +154,14 @@ ids! {
     ReceiptId,
     /// A named holder of one unit of a gauge, for example a seat.
     HolderId,
+    /// A company, as the billing provider names it.
+    CustomerId,
+    /// An invoice, as the billing provider names it.
+    InvoiceId,
+    /// Something that the billing provider told us, as it names it.
+    EventId,
+    /// Something that we ask the billing provider for, once.
+    OperationId,
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod action;
 mod amount;
+pub mod billing;
 pub mod bucket;
 mod cache;
 pub mod catalog;

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use crate::Amount;
+use crate::billing::{BillingEvent, Customer, Invoice, Operation, OperationResult, PlanFeature};
 use crate::bucket::Bucket;
 use crate::facts::{PlanChange, Revision};
 use crate::grant::Grant;
 use crate::id::{
-    AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
+    AddOnKey, CompanyId, CustomerId, EventId, FeatureKey, GrantId, IdempotencyKey, InvoiceId, OperationId,
+    PolicyId, ReceiptId, SubscriptionId,
 };
 use crate::policy::Policy;
 use crate::subscription::Subscription;
@@ -29,6 +31,28 @@ pub(super) struct State {
     pub(super) history: HashMap<SubscriptionId, Vec<(DateTime<Utc>, Subscription)>>,
     pub(super) alerts: Vec<UsageAlert>,
     pub(super) raised: HashSet<AlertKey>,
+    pub(super) billing: Billing,
+}
+
+/// What billing keeps.
+#[derive(Default)]
+pub(super) struct Billing {
+    pub(super) customers: HashMap<CustomerId, Customer>,
+    pub(super) locks: HashMap<CompanyId, Lease>,
+    pub(super) operations: HashMap<OperationId, (Operation, Option<OperationResult>)>,
+    /// In the order of their arrival.
+    pub(super) events: Vec<BillingEvent>,
+    pub(super) event_places: HashMap<EventId, usize>,
+    pub(super) invoices: HashMap<InvoiceId, Invoice>,
+    pub(super) plan_features: Vec<PlanFeature>,
+}
+
+/// The lock of a company.
+#[derive(Default)]
+pub(super) struct Lease {
+    pub(super) fence: u64,
+    /// Until when somebody holds it.
+    pub(super) until: Option<DateTime<Utc>>,
 }
 
 /// What belongs to one company.

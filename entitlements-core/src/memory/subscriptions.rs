@@ -5,6 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
 use super::instant::{kept, kept_subscription};
+use super::state::State;
 use crate::facts::{AddOnQuantity, Override, PlanChange, Revision};
 use crate::id::{CompanyId, FeatureKey, SubscriptionId};
 use crate::store::{StoreError, StoreErrorKind, SubscriptionStore};
@@ -17,32 +18,7 @@ impl SubscriptionStore for MemoryStore {
         subscription: &Subscription,
         at: DateTime<Utc>,
     ) -> Result<Revision, StoreError> {
-        let subscription = kept_subscription(subscription);
-        let mut state = self.state();
-        if state.subscriptions.get(&subscription.id).is_some_and(|owner| *owner != subscription.company) {
-            return Err(StoreError::new(
-                StoreErrorKind::Unsupported,
-                "move a subscription to another company",
-            ));
-        }
-        if let Some(known) = state.companies.get(&subscription.company)
-            && known.subscriptions.get(&subscription.id) == Some(&subscription)
-        {
-            return Ok(known.revision);
-        }
-        state.subscriptions.insert(subscription.id.clone(), subscription.company.clone());
-        state.history.entry(subscription.id.clone()).or_default().push((kept(at), subscription.clone()));
-        let company = subscription.company.clone();
-        Ok(state.change(&company, |company| {
-            let (id, plan) = (subscription.id.clone(), subscription.plan.clone());
-            if let Some(before) = company.subscriptions.insert(id.clone(), subscription)
-                && before.plan != plan
-            {
-                let change = PlanChange { subscription: id, at: kept(at), from: before.plan };
-                let place = company.plan_changes.partition_point(|known| known.at <= change.at);
-                company.plan_changes.insert(place, change);
-            }
-        }))
+        put(&mut self.state(), subscription, at)
     }
 
     async fn subscription(&self, id: &SubscriptionId) -> Result<Option<Subscription>, StoreError> {
@@ -87,4 +63,34 @@ impl SubscriptionStore for MemoryStore {
             })
         }))
     }
+}
+
+/// Stores the state of a subscription.
+pub(super) fn put(
+    state: &mut State,
+    subscription: &Subscription,
+    at: DateTime<Utc>,
+) -> Result<Revision, StoreError> {
+    let subscription = kept_subscription(subscription);
+    if state.subscriptions.get(&subscription.id).is_some_and(|owner| *owner != subscription.company) {
+        return Err(StoreError::new(StoreErrorKind::Unsupported, "move a subscription to another company"));
+    }
+    if let Some(known) = state.companies.get(&subscription.company)
+        && known.subscriptions.get(&subscription.id) == Some(&subscription)
+    {
+        return Ok(known.revision);
+    }
+    state.subscriptions.insert(subscription.id.clone(), subscription.company.clone());
+    state.history.entry(subscription.id.clone()).or_default().push((kept(at), subscription.clone()));
+    let company = subscription.company.clone();
+    Ok(state.change(&company, |company| {
+        let (id, plan) = (subscription.id.clone(), subscription.plan.clone());
+        if let Some(before) = company.subscriptions.insert(id.clone(), subscription)
+            && before.plan != plan
+        {
+            let change = PlanChange { subscription: id, at: kept(at), from: before.plan };
+            let place = company.plan_changes.partition_point(|known| known.at <= change.at);
+            company.plan_changes.insert(place, change);
+        }
+    }))
 }
