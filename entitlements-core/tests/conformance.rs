@@ -30,6 +30,7 @@ mod memory {
     use super::InMemory;
 
     entitlements_core::store_suite!(InMemory);
+    entitlements_core::billing_suite!(InMemory);
 }
 
 mod shared {

@@ -34,6 +34,7 @@
 )]
 
 pub mod alert;
+pub mod billing;
 pub mod debit;
 pub mod fixtures;
 mod flaky;

@@ -153,6 +153,41 @@ macro_rules! store_suite {
     };
 }
 
+/// Turns every case about billing into a test of its own, for a store that is also a
+/// [`BillingStore`](crate::billing::BillingStore); used as [`store_suite!`](crate::store_suite), and beside it.
+#[macro_export]
+macro_rules! billing_suite {
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::store_cases! { [$(#[$attribute])*] $harness, billing:
+            a_customer_is_found_by_id_and_by_company
+            a_company_has_one_customer
+            racing_customers_become_one
+            a_customer_never_moves_to_another_company
+            a_deleted_customer_makes_room
+            a_lock_is_held_until_it_ends
+            racing_locks_are_held_by_one
+            a_synced_subscription_is_stored
+            a_lost_lock_stores_nothing
+            a_lock_covers_its_company_alone
+            an_operation_is_begun_once
+            an_operation_ends_once
+            racing_operations_become_one
+            an_event_is_stored_once
+            an_event_comes_back_as_it_arrived
+            an_event_is_claimed_by_one
+            racing_claims_are_one
+            a_finished_event_stays_finished
+            a_failed_event_is_due_again
+            a_late_attempt_ends_nothing
+            due_events_are_those_that_can_be_claimed
+            an_invoice_is_replaced_by_its_id
+            pages_of_invoices_follow_each_other
+            plan_features_are_replaced_as_a_whole
+            hostile_billing_ids_never_mix
+        }
+    };
+}
+
 /// One module of tests.
 #[doc(hidden)]
 #[macro_export]
@@ -196,6 +231,7 @@ mod tests {
             ("alert", include_str!("alert.rs")),
             ("race", include_str!("race.rs")),
             ("hostile", include_str!("hostile.rs")),
+            ("billing", include_str!("billing.rs")),
         ] {
             let (_, section) =
                 list.split_once(&format!("$harness, {file}:\n")).expect("a section for the file");
