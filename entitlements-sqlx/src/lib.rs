@@ -10,6 +10,8 @@ mod postgres;
 mod sqlite;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod billing;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod facts;

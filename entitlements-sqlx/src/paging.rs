@@ -1,5 +1,6 @@
 //! Pages of lists, and the cursors between them.
 
+use entitlements_core::billing::Invoice;
 use entitlements_core::grant::Grant;
 use entitlements_core::store::{Page, StoreError, StoreErrorKind};
 
@@ -25,8 +26,22 @@ pub(crate) fn grant_cursor(last: &Grant) -> String {
 pub(crate) fn after_grant(cursor: Option<&str>) -> Result<(i64, &str), StoreError> {
     // No id is empty.
     let Some(cursor) = cursor else { return Ok((i64::MIN, "")) };
-    (cursor.split_once(':'))
-        .and_then(|(micros, id)| Some((micros.parse().ok()?, id)))
-        .filter(|(_, id)| !id.is_empty())
-        .ok_or(StoreError::new(StoreErrorKind::Unsupported, "list grants from such a cursor"))
+    place(cursor).ok_or(StoreError::new(StoreErrorKind::Unsupported, "list grants from such a cursor"))
+}
+
+/// Names the last invoice of a page.
+pub(crate) fn invoice_cursor(last: &Invoice) -> String {
+    format!("{}:{}", last.created_at.timestamp_micros(), last.id)
+}
+
+/// The creation and the id of the last invoice of the page before; without a page before, what is after every invoice.
+pub(crate) fn before_invoice(cursor: Option<&str>) -> Result<(i64, &str), StoreError> {
+    let Some(cursor) = cursor else { return Ok((i64::MAX, "")) };
+    place(cursor).ok_or(StoreError::new(StoreErrorKind::Unsupported, "list invoices from such a cursor"))
+}
+
+/// An instant and an id.
+fn place(cursor: &str) -> Option<(i64, &str)> {
+    let (micros, id) = cursor.split_once(':')?;
+    Some((micros.parse().ok()?, id)).filter(|(_, id)| !id.is_empty())
 }

@@ -189,7 +189,7 @@ pub async fn a_synced_subscription_is_stored(store: &(impl Store + BillingStore)
     let state = subscription("sub_1", "acme");
     let revision = store.put_synced_subscription(&lock, &state, now()).await.unwrap();
     let facts = facts(store, "acme").await;
-    assert_eq!(facts.subscriptions, [state.clone()]);
+    assert_eq!(facts.subscriptions, std::slice::from_ref(&state));
     assert_eq!(revision, Some(facts.revision));
     assert_eq!(store.put_synced_subscription(&lock, &state, in_seconds(1)).await.unwrap(), revision);
     let changed = Subscription { status: SubscriptionStatus::Canceled, ..state };
@@ -206,13 +206,13 @@ pub async fn a_lost_lock_stores_nothing(store: &(impl Store + BillingStore)) {
     assert!(store.put_synced_subscription(&first, &state, in_seconds(40)).await.unwrap().is_some());
     let second = locked(store, "acme", in_seconds(50)).await;
     let before = facts(store, "acme").await;
-    let stale = Subscription { plan: plan("stale"), ..state.clone() };
-    for put in [&stale, &state, &subscription("sub_2", "acme")] {
+    let earlier = Subscription { plan: plan("stale"), ..state.clone() };
+    for put in [&earlier, &state, &subscription("sub_2", "acme")] {
         assert_eq!(store.put_synced_subscription(&first, put, in_seconds(51)).await.unwrap(), None);
     }
     assert_eq!(facts(store, "acme").await, before);
     store.unlock(&second).await.unwrap();
-    assert_eq!(store.put_synced_subscription(&first, &stale, in_seconds(52)).await.unwrap(), None);
+    assert_eq!(store.put_synced_subscription(&first, &earlier, in_seconds(52)).await.unwrap(), None);
     assert_eq!(facts(store, "acme").await, before);
 }
 

@@ -40,7 +40,7 @@ impl GrantStore for PostgresStore {
 
     async fn find_grant(&self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
         let query = sqlx::query_as(sql::FIND_GRANT).bind(id.as_str());
-        let rows: Vec<(String,)> = self.rows(FIND, query).await?;
+        let rows: Vec<(String,)> = self.read(FIND, query).await?;
         rows.first().map(|(json,)| one::<GrantRow, _>(FIND, json)).transpose()
     }
 
@@ -57,7 +57,7 @@ impl GrantStore for PostgresStore {
             .bind(created_at)
             .bind(id)
             .bind(one_more(limit));
-        let rows: Vec<(String,)> = self.rows(LIST, query).await?;
+        let rows: Vec<(String,)> = self.read(LIST, query).await?;
         let items = rows.iter().map(|(json,)| one::<GrantRow, _>(LIST, json)).collect::<Result<_, _>>()?;
         Ok(page_of(items, limit, grant_cursor))
     }

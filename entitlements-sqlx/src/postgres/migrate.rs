@@ -10,14 +10,17 @@ const CONNECT: &str = "open the database";
 const OPERATION: &str = "bring the schema up to date";
 
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "entitlements",
-    concat!(
-        include_str!("../../migrations/postgres/0001_entitlements.sql"),
-        include_str!("../../migrations/postgres/0001_usage.sql"),
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (
+        1,
+        "entitlements",
+        concat!(
+            include_str!("../../migrations/postgres/0001_entitlements.sql"),
+            include_str!("../../migrations/postgres/0001_usage.sql"),
+        ),
     ),
-)];
+    (4, "billing", include_str!("../../migrations/postgres/0004_billing.sql")),
+];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing. Nothing is written if it is up to date.
 ///
@@ -68,8 +71,8 @@ async fn upgrade(connection: &mut PgConnection, schema: Option<&str>) -> Result<
     )
     .await?;
     let found = version(connection).await?;
-    for (version, name, statements) in MIGRATIONS.into_iter().filter(|(version, ..)| *version > found) {
-        run(connection, statements).await?;
+    for (version, name, statements) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
+        run(connection, *statements).await?;
         sqlx::query(
             "INSERT INTO entitlements_schema (version, name, applied_at)
              VALUES ($1, $2, (extract(epoch FROM now()) * 1000000)::bigint)",

@@ -1,5 +1,6 @@
 //! The store in a PostgreSQL database.
 
+mod billing;
 mod config;
 mod error;
 mod grants;
@@ -82,7 +83,7 @@ impl PostgresStore {
     /// Runs a statement; returns its rows when it is committed.
     ///
     /// All rows, never the first: the driver would hand out a first row before the commit, and lose its failure.
-    pub(crate) async fn rows<R>(
+    pub(crate) async fn read<R>(
         &self,
         operation: &'static str,
         query: Typed<'_, R>,
@@ -93,13 +94,25 @@ impl PostgresStore {
         query.fetch_all(&self.pool).await.map_err(failed(operation))
     }
 
+    /// Runs a writing statement with at most one row; returns it when it is committed.
+    pub(crate) async fn write<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        Ok(self.read(operation, query).await?.into_iter().next())
+    }
+
     /// Runs a writing statement that returns the revision of what it changed, if it changed something.
     pub(crate) async fn change(
         &self,
         operation: &'static str,
         query: Typed<'_, (i64,)>,
     ) -> Result<Option<Revision>, StoreError> {
-        let rows = self.rows(operation, query).await?;
+        let rows = self.read(operation, query).await?;
         rows.first().map(|(revision,)| facts::revision(operation, *revision)).transpose()
     }
 

@@ -34,7 +34,7 @@ impl PolicyStore for PostgresStore {
 
     async fn find_policy(&self, id: &PolicyId) -> Result<Option<Policy>, StoreError> {
         let query = sqlx::query_as(sql::FIND_POLICY).bind(id.as_str());
-        let rows: Vec<(String,)> = self.rows(FIND, query).await?;
+        let rows: Vec<(String,)> = self.read(FIND, query).await?;
         rows.first().map(|(json,)| one::<PolicyRow, _>(FIND, json)).transpose()
     }
 
@@ -43,7 +43,7 @@ impl PolicyStore for PostgresStore {
         // Before every policy: no id is empty.
         let after = page.cursor.as_deref().unwrap_or_default();
         let query = sqlx::query_as(sql::LIST_POLICIES).bind(after).bind(one_more(limit));
-        let rows: Vec<(String,)> = self.rows(LIST, query).await?;
+        let rows: Vec<(String,)> = self.read(LIST, query).await?;
         let items = rows.iter().map(|(json,)| one::<PolicyRow, _>(LIST, json)).collect::<Result<_, _>>()?;
         Ok(page_of(items, limit, |last: &Policy| last.id.to_string()))
     }

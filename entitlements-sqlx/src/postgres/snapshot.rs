@@ -16,10 +16,10 @@ const POLICIES: &str = "read the policies";
 impl SnapshotStore for PostgresStore {
     async fn load(&self, company: &CompanyId, now: DateTime<Utc>) -> Result<Facts, StoreError> {
         let query = sqlx::query_as(sql::LOAD).bind(company.as_str()).bind(now.timestamp_micros());
-        facts(LOAD, company, self.rows(LOAD, query).await?)
+        facts(LOAD, company, self.read(LOAD, query).await?)
     }
 
     async fn policies(&self) -> Result<Policies, StoreError> {
-        policies(POLICIES, self.rows(POLICIES, sqlx::query_as(sql::POLICIES)).await?)
+        policies(POLICIES, self.read(POLICIES, sqlx::query_as(sql::POLICIES)).await?)
     }
 }

@@ -4,27 +4,49 @@ use crate::sql::statements;
 
 statements! {
     ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    BEGIN_OPERATION = "begin_operation.sql";
+    CLAIM_EVENT = "claim_event.sql";
+    CUSTOMER_OF = "customer_of.sql";
     DEBIT = "postgres/debit.sql";
+    DELETE_CUSTOMER = "delete_customer.sql";
+    DUE_EVENTS = "due_events.sql";
+    EVENT_STATE = "event_state.sql";
+    FIND_CUSTOMER = "find_customer.sql";
+    FIND_EVENT = "find_event.sql";
     FIND_GRANT = "postgres/find_grant.sql";
     FIND_POLICY = "postgres/find_policy.sql";
     FIND_SUBSCRIPTION = "postgres/find_subscription.sql";
+    FINISH_EVENT = "finish_event.sql";
+    FINISH_OPERATION = "finish_operation.sql";
+    INSERT_CUSTOMER = "insert_customer.sql";
     INSERT_GRANT = "insert_grant.sql";
     INSERT_POLICY = "insert_policy.sql";
     LIST_GRANTS = "postgres/list_grants.sql";
+    LIST_INVOICES = "list_invoices.sql";
     LIST_POLICIES = "postgres/list_policies.sql";
     LOAD = "postgres/load.sql";
+    LOCK_COMPANY = "lock_company.sql";
+    LOCK_FENCE = "lock_fence.sql";
+    OPEN_OPERATION = "open_operation.sql";
+    OPERATION_IS_KNOWN = "operation_is_known.sql";
     PENDING_ALERTS = "postgres/pending_alerts.sql";
+    PLAN_FEATURES = "plan_features.sql";
     POLICIES = "postgres/policies.sql";
     PUT_ADDON = "put_addon.sql";
+    PUT_INVOICE = "put_invoice.sql";
     PUT_OVERRIDE = "put_override.sql";
     PUT_SUBSCRIPTION = "put_subscription.sql";
+    PUT_SYNCED_SUBSCRIPTION = "postgres/put_synced_subscription.sql";
     RECEIPT_BY_KEY = "postgres/receipt_by_key.sql";
+    RECEIVE_EVENT = "receive_event.sql";
     REFUND = "postgres/refund.sql";
     REMOVE_OVERRIDE = "postgres/remove_override.sql";
     REMOVE_POLICY = "postgres/remove_policy.sql";
+    REPLACE_PLAN_FEATURES = "postgres/replace_plan_features.sql";
     REPLACE_POLICY = "replace_policy.sql";
     SUBSCRIPTION_HISTORY = "postgres/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
+    UNLOCK_COMPANY = "unlock_company.sql";
     VOID_GRANT = "void_grant.sql";
 }
 
@@ -98,6 +120,10 @@ mod tests {
             let expected: &[&str] = match *file {
                 // All policies are what it is asked for.
                 "postgres/policies.sql" => &["all of entitlement_policies"],
+                // Every row is what it is asked for.
+                "plan_features.sql" | "postgres/replace_plan_features.sql" => {
+                    &["all of billing_plan_features"]
+                }
                 _ => &[],
             };
             assert_eq!(wasteful(&mut connection, statement).await, expected, "{file}");

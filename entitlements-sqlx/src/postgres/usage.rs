@@ -47,7 +47,7 @@ impl UsageStore for PostgresStore {
             .bind(counters.alert_places)
             .bind(counters.alert_percents)
             .bind(counters.alert_thresholds);
-        let answers: Vec<Answer> = self.rows(DEBIT, query).await?;
+        let answers: Vec<Answer> = self.read(DEBIT, query).await?;
         match answers.into_iter().next() {
             Some((Some(used), Some(split), None)) => receipts::recorded(DEBIT, debit, used, &split),
             Some((None, None, first)) => {
@@ -68,7 +68,7 @@ impl UsageStore for PostgresStore {
             .bind(company.as_str())
             .bind(receipt.as_str())
             .bind(at.timestamp_micros());
-        let rows: Vec<(Option<String>,)> = self.rows(REFUND, query).await?;
+        let rows: Vec<(Option<String>,)> = self.read(REFUND, query).await?;
         let known: Vec<_> = rows.into_iter().filter_map(|(json,)| Some((json?,))).collect();
         receipts::receipt(REFUND, &known)
     }
@@ -79,12 +79,12 @@ impl UsageStore for PostgresStore {
         key: &IdempotencyKey,
     ) -> Result<Option<Receipt>, StoreError> {
         let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(company.as_str()).bind(key.as_str());
-        receipts::receipt(RECEIPT, &self.rows(RECEIPT, query).await?)
+        receipts::receipt(RECEIPT, &self.read(RECEIPT, query).await?)
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let rows: Vec<(String,)> = self.rows(ALERTS, sqlx::query_as(sql::PENDING_ALERTS).bind(limit)).await?;
+        let rows: Vec<(String,)> = self.read(ALERTS, sqlx::query_as(sql::PENDING_ALERTS).bind(limit)).await?;
         rows.iter().map(|(json,)| one::<AlertRow, _>(ALERTS, json)).collect()
     }
 

@@ -8,8 +8,10 @@ use super::failed;
 const OPERATION: &str = "bring the schema up to date";
 
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql")),
+    (4, "billing", include_str!("../../migrations/sqlite/0004_billing.sql")),
+];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.
 ///
@@ -46,7 +48,7 @@ async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {
         let why = format!("the database has schema {found}, and this version knows {newest}");
         return Err(StoreError::new(StoreErrorKind::Schema, OPERATION).with_source(why));
     }
-    for (version, name, statements) in MIGRATIONS.into_iter().filter(|(version, ..)| *version > found) {
+    for (version, name, statements) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
         run(connection, statements).await?;
         sqlx::query(
             "INSERT INTO entitlements_schema (version, name, applied_at) VALUES ($1, $2, unixepoch() * 1000000)",

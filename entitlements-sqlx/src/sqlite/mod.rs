@@ -1,5 +1,6 @@
 //! The store in a SQLite database.
 
+mod billing;
 mod config;
 mod error;
 mod grants;

@@ -4,28 +4,50 @@ use crate::sql::statements;
 
 statements! {
     ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    BEGIN_OPERATION = "begin_operation.sql";
+    CLAIM_EVENT = "claim_event.sql";
+    CUSTOMER_OF = "customer_of.sql";
     DEBIT = "sqlite/debit.sql";
+    DELETE_CUSTOMER = "delete_customer.sql";
+    DUE_EVENTS = "due_events.sql";
+    EVENT_STATE = "event_state.sql";
+    FIND_CUSTOMER = "find_customer.sql";
+    FIND_EVENT = "find_event.sql";
     FIND_GRANT = "sqlite/find_grant.sql";
     FIND_POLICY = "sqlite/find_policy.sql";
     FIND_SUBSCRIPTION = "sqlite/find_subscription.sql";
+    FINISH_EVENT = "finish_event.sql";
+    FINISH_OPERATION = "finish_operation.sql";
+    INSERT_CUSTOMER = "insert_customer.sql";
     INSERT_GRANT = "insert_grant.sql";
     INSERT_POLICY = "insert_policy.sql";
     LIST_GRANTS = "sqlite/list_grants.sql";
+    LIST_INVOICES = "list_invoices.sql";
     LIST_POLICIES = "sqlite/list_policies.sql";
     LOAD = "sqlite/load.sql";
+    LOCK_COMPANY = "lock_company.sql";
+    LOCK_FENCE = "lock_fence.sql";
+    OPEN_OPERATION = "open_operation.sql";
+    OPERATION_IS_KNOWN = "operation_is_known.sql";
     PENDING_ALERTS = "sqlite/pending_alerts.sql";
+    PLAN_FEATURES = "plan_features.sql";
     POLICIES = "sqlite/policies.sql";
     PUT_ADDON = "put_addon.sql";
+    PUT_INVOICE = "put_invoice.sql";
     PUT_OVERRIDE = "put_override.sql";
     PUT_SUBSCRIPTION = "put_subscription.sql";
+    PUT_SYNCED_SUBSCRIPTION = "sqlite/put_synced_subscription.sql";
     RECEIPT_BY_ID = "sqlite/receipt_by_id.sql";
     RECEIPT_BY_KEY = "sqlite/receipt_by_key.sql";
+    RECEIVE_EVENT = "receive_event.sql";
     REFUND = "sqlite/refund.sql";
     REMOVE_OVERRIDE = "sqlite/remove_override.sql";
     REMOVE_POLICY = "sqlite/remove_policy.sql";
+    REPLACE_PLAN_FEATURES = "sqlite/replace_plan_features.sql";
     REPLACE_POLICY = "replace_policy.sql";
     SUBSCRIPTION_HISTORY = "sqlite/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
+    UNLOCK_COMPANY = "unlock_company.sql";
     VOID_GRANT = "void_grant.sql";
 }
 
@@ -78,6 +100,9 @@ mod tests {
                 "sqlite/policies.sql" => &["SCAN entitlement_policies"],
                 // The index holds nothing but what is pending.
                 "sqlite/pending_alerts.sql" => &["SCAN usage_alerts USING INDEX usage_alerts_pending"],
+                "due_events.sql" => &["SCAN billing_events USING INDEX billing_events_open"],
+                // Every row is what it is asked for.
+                "plan_features.sql" => &["SCAN billing_plan_features"],
                 _ => &[],
             };
             assert_eq!(wasteful(&plan), expected, "{file}: {plan:#?}");

@@ -8,7 +8,7 @@ use entitlements_core::id::{CompanyId, FeatureKey, SubscriptionId};
 use entitlements_core::store::{StoreError, StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
 
-use super::{SqliteStore, sql};
+use super::{SqliteStore, Typed, sql};
 use crate::error::corrupt;
 use crate::facts::revision;
 use crate::rows::{SubscriptionRow, one};
@@ -27,23 +27,7 @@ impl SubscriptionStore for SqliteStore {
         subscription: &Subscription,
         at: DateTime<Utc>,
     ) -> Result<Revision, StoreError> {
-        let micros = |instant: Option<DateTime<Utc>>| instant.map(|instant| instant.timestamp_micros());
-        let query = sqlx::query_as(sql::PUT_SUBSCRIPTION)
-            .bind(subscription.id.as_str())
-            .bind(subscription.company.as_str())
-            .bind(subscription.plan.as_str())
-            .bind(subscription.status.as_str())
-            .bind(subscription.seats.map(Amount::as_i64))
-            .bind(subscription.started_at.timestamp_micros())
-            .bind(subscription.anchor.timestamp_micros())
-            .bind(subscription.current_period_start.timestamp_micros())
-            .bind(subscription.current_period_end.timestamp_micros())
-            .bind(micros(subscription.trial_end))
-            .bind(micros(subscription.past_due_since))
-            .bind(micros(subscription.cancel_at))
-            .bind(i64::from(subscription.cancel_at_period_end))
-            .bind(subscription.created_at.timestamp_micros())
-            .bind(at.timestamp_micros());
+        let query = Self::bind_subscription(sqlx::query_as(sql::PUT_SUBSCRIPTION), subscription, at);
         match self.change(PUT, query).await? {
             Some(revision) => Ok(revision),
             None => self.unchanged(subscription).await,
@@ -100,8 +84,33 @@ impl SubscriptionStore for SqliteStore {
 }
 
 impl SqliteStore {
+    /// Binds the columns of a subscription, in the order of the table.
+    pub(super) fn bind_subscription<'q>(
+        query: Typed<'q, (i64,)>,
+        subscription: &'q Subscription,
+        at: DateTime<Utc>,
+    ) -> Typed<'q, (i64,)> {
+        let micros = |instant: Option<DateTime<Utc>>| instant.map(|instant| instant.timestamp_micros());
+        query
+            .bind(subscription.id.as_str())
+            .bind(subscription.company.as_str())
+            .bind(subscription.plan.as_str())
+            .bind(subscription.status.as_str())
+            .bind(subscription.seats.map(Amount::as_i64))
+            .bind(subscription.started_at.timestamp_micros())
+            .bind(subscription.anchor.timestamp_micros())
+            .bind(subscription.current_period_start.timestamp_micros())
+            .bind(subscription.current_period_end.timestamp_micros())
+            .bind(micros(subscription.trial_end))
+            .bind(micros(subscription.past_due_since))
+            .bind(micros(subscription.cancel_at))
+            .bind(i64::from(subscription.cancel_at_period_end))
+            .bind(subscription.created_at.timestamp_micros())
+            .bind(at.timestamp_micros())
+    }
+
     /// Why storing a subscription changed nothing: it is stored as it is, or it is another company's.
-    async fn unchanged(&self, subscription: &Subscription) -> Result<Revision, StoreError> {
+    pub(super) async fn unchanged(&self, subscription: &Subscription) -> Result<Revision, StoreError> {
         let query = sqlx::query_as(sql::SUBSCRIPTION_OWNER).bind(subscription.id.as_str());
         let rows: Vec<(String, i64)> = self.read(PUT, query).await?;
         match rows.first() {

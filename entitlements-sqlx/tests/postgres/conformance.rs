@@ -19,6 +19,10 @@ entitlements_core::store_suite!(
     #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
     Postgres
 );
+entitlements_core::billing_suite!(
+    #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+    Postgres
+);
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]

@@ -41,4 +41,21 @@ INSERT INTO usage_alerts (company_id, meter, bucket, period_start, percent, thre
 SELECT 'company ' || n, 'reports', 'plan/month/calendar', 1, 80, 8, 8, 1, n % 100 > 0
 FROM generate_series(1, 5000) AS n;
 
+INSERT INTO billing_customers (id, company_id, livemode, created_at)
+SELECT 'cus ' || n, 'company ' || n, FALSE, 0 FROM generate_series(1, 5000) AS n;
+
+INSERT INTO billing_locks (company_id, fence)
+SELECT 'company ' || n, 1 FROM generate_series(1, 5000) AS n;
+
+INSERT INTO billing_operations (id, company_id, kind, arguments, begun_at)
+SELECT 'op ' || n, 'company ' || n, 'create_subscription', '', 0 FROM generate_series(1, 5000) AS n;
+
+INSERT INTO billing_events (id, kind, livemode, created_at, payload, received_at, state, finished_at)
+SELECT 'evt ' || n, 'invoice.paid', FALSE, 0, '{}', 0, 'processed', 0 FROM generate_series(1, 5000) AS n;
+
+INSERT INTO billing_invoices (
+    id, company_id, status, currency, total, amount_due, amount_paid, attempt_count, period_start, period_end, created_at
+)
+SELECT 'in ' || n, 'company ' || n % 50, 'paid', 'eur', 0, 0, 0, 0, 0, 0, n FROM generate_series(1, 5000) AS n;
+
 ANALYZE;

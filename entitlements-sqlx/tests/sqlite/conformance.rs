@@ -32,6 +32,7 @@ mod file {
     use super::InFile;
 
     entitlements_core::store_suite!(InFile);
+    entitlements_core::billing_suite!(InFile);
 }
 
 mod memory {

@@ -1,0 +1,3 @@
+SELECT state
+FROM billing_events
+WHERE id = $1

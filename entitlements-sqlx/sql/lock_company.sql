@@ -1,0 +1,4 @@
+INSERT INTO billing_locks (company_id, fence, held_until) VALUES ($1, 1, $2)
+ON CONFLICT (company_id) DO UPDATE SET fence = billing_locks.fence + 1, held_until = excluded.held_until
+WHERE billing_locks.held_until IS NULL OR billing_locks.held_until <= $3
+RETURNING fence

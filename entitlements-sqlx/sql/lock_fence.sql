@@ -1,0 +1,3 @@
+SELECT fence
+FROM billing_locks
+WHERE company_id = $1

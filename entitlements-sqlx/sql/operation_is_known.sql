@@ -1,0 +1,3 @@
+SELECT id
+FROM billing_operations
+WHERE id = $1

@@ -1,0 +1,3 @@
+SELECT plan, feature, value
+FROM billing_plan_features
+ORDER BY plan, feature

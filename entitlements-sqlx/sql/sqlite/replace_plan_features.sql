@@ -1,0 +1,1 @@
+INSERT INTO billing_plan_feature_set (features) VALUES ($1)
