@@ -1,8 +1,18 @@
 #![doc = include_str!("../README.md")]
 
+mod billing;
 pub mod client;
 pub mod form;
+mod notice;
+mod prices;
 pub mod signature;
+mod translate;
+pub mod webhook;
 pub mod wire;
 
+pub use billing::{BillingLedger, Drift, StripeBilling, StripeBillingBuilder};
 pub use client::{OperationId, StripeClient, StripeConfig, StripeError, StripeErrorKind};
+pub use notice::{NoNotices, Notice, Notices};
+pub use prices::{DuplicatePrice, PriceBook};
+pub use translate::{COMPANY_KEY, SEATS_KEY};
+pub use webhook::{Handled, WebhookError, WebhookService, Webhooks};

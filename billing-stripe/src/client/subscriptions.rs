@@ -100,8 +100,10 @@ pub struct ItemChange {
 /// When a subscription is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelAt {
-    /// Not at all: what was decided is undone, whichever way it was said.
+    /// Not at any instant: undoes [`At`](Self::At).
     Never,
+    /// Not with the paid period: undoes [`PeriodEnd`](Self::PeriodEnd).
+    NotPeriodEnd,
     /// At the instant.
     At(DateTime<Utc>),
     /// With the paid period.
@@ -138,6 +140,7 @@ impl SubscriptionChange {
             Some(CancelAt::Never) => (json!(""), json!(null)),
             Some(CancelAt::At(instant)) => (json!(instant.timestamp()), json!(null)),
             Some(CancelAt::PeriodEnd) => (json!(null), json!(true)),
+            Some(CancelAt::NotPeriodEnd) => (json!(null), json!(false)),
             None => (json!(null), json!(null)),
         };
         let trial_end = self.trial_end.map(|end| match end {

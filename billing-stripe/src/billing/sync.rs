@@ -1,0 +1,216 @@
+//! Storing what Stripe says: under the lock of the company, what was asked last.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use entitlements_core::billing::{BillingError, BillingErrorKind, BillingLock, Customer};
+use entitlements_core::id::{CompanyId, CustomerId};
+use entitlements_core::{Subscription, SubscriptionStatus};
+
+use super::Shared;
+use super::invoice::invoice;
+use crate::client::StripeErrorKind;
+use crate::translate::{COMPANY_KEY, translate};
+use crate::wire;
+
+/// How long a lock is held at most, should its holder die.
+const LEASE: TimeDelta = TimeDelta::seconds(60);
+
+/// How long a lock that somebody else holds is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The first wait for a lock; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(20);
+
+/// What became of asking for an object and storing it.
+#[derive(Debug)]
+pub(crate) enum Synced<T> {
+    /// This is stored.
+    Stored(T),
+    /// Stripe does not know the object.
+    Unknown,
+}
+
+/// Somebody took the lock while we held it: what we know may be old.
+fn overtaken() -> BillingError {
+    BillingError::new(BillingErrorKind::Unavailable, "another change of the company's billing is under way")
+}
+
+impl Shared {
+    /// Takes the lock of a company, and waits a little for it.
+    pub(crate) async fn lock(&self, company: &CompanyId) -> Result<BillingLock, BillingError> {
+        let mut waited = Duration::ZERO;
+        let mut wait = FIRST_WAIT;
+        loop {
+            let now = self.clock.now();
+            if let Some(lock) = self.store.lock(company, now + LEASE, now).await? {
+                return Ok(lock);
+            }
+            if waited >= PATIENCE {
+                return Err(overtaken());
+            }
+            tokio::time::sleep(wait).await;
+            waited += wait;
+            wait *= 2;
+        }
+    }
+
+    /// Gives a lock back. Should that fail, its lease ends it.
+    pub(crate) async fn unlock<T>(
+        &self,
+        lock: &BillingLock,
+        outcome: Result<T, BillingError>,
+    ) -> Result<T, BillingError> {
+        let _ = self.store.unlock(lock).await;
+        outcome
+    }
+
+    /// Stores a subscription that Stripe has just shown, and makes it count.
+    pub(crate) async fn put(
+        &self,
+        lock: &BillingLock,
+        shown: &wire::Subscription,
+    ) -> Result<Subscription, BillingError> {
+        let id = shown.id.parse().map_err(unusable)?;
+        let before = self.store.subscription(&id).await?;
+        let catalog = self.entitlements.catalog();
+        let state =
+            translate(shown, &lock.company, &self.prices, &catalog, before.as_ref()).map_err(unusable)?;
+        self.put_state(lock, &state).await?;
+        Ok(state)
+    }
+
+    async fn put_state(&self, lock: &BillingLock, state: &Subscription) -> Result<(), BillingError> {
+        let now = self.entitlements.now();
+        let stored = self.store.put_synced_subscription(lock, state, now).await;
+        // Also after a failure: it may have been stored all the same.
+        self.entitlements.invalidate(&lock.company);
+        stored?.map(drop).ok_or_else(overtaken)
+    }
+
+    /// Asks for a subscription and stores it.
+    pub(crate) async fn sync_subscription(
+        &self,
+        lock: &BillingLock,
+        id: &str,
+    ) -> Result<Synced<Subscription>, BillingError> {
+        match self.client.subscription(id).await {
+            Ok(shown) => self.put(lock, &shown).await.map(Synced::Stored),
+            Err(error) if error.kind() == StripeErrorKind::NotFound => Ok(Synced::Unknown),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Asks for an invoice and stores it, and so the subscription that it is for.
+    pub(crate) async fn sync_invoice(
+        &self,
+        lock: &BillingLock,
+        id: &str,
+    ) -> Result<Synced<wire::Invoice>, BillingError> {
+        let shown = match self.client.invoice(id).await {
+            Ok(shown) => shown,
+            Err(error) if error.kind() == StripeErrorKind::NotFound => return Ok(Synced::Unknown),
+            Err(error) => return Err(error.into()),
+        };
+        self.store.put_invoice(&invoice(&shown, &lock.company).map_err(unusable)?).await?;
+        if let Some(subscription) = shown.subscription() {
+            self.sync_subscription(lock, subscription).await?;
+        }
+        Ok(Synced::Stored(shown))
+    }
+
+    /// Asks for every subscription and invoice of a company, and stores them.
+    pub(crate) async fn sync_company(
+        &self,
+        lock: &BillingLock,
+        customer: &CustomerId,
+    ) -> Result<Vec<Subscription>, BillingError> {
+        let shown = match self.client.subscriptions(customer.as_str()).await {
+            Ok(shown) => shown,
+            Err(error) if error.kind() == StripeErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        for subscription in &shown {
+            self.put(lock, subscription).await?;
+        }
+        self.sync_unlisted(lock, &shown).await?;
+        let mut after = None;
+        loop {
+            let page = match self.client.invoices(customer.as_str(), after.as_deref()).await {
+                Ok(page) => page,
+                Err(error) if error.kind() == StripeErrorKind::NotFound => break,
+                Err(error) => return Err(error.into()),
+            };
+            for shown in &page.data {
+                self.store.put_invoice(&invoice(shown, &lock.company).map_err(unusable)?).await?;
+            }
+            after = page.data.last().map(|invoice| invoice.id.clone());
+            if after.is_none() || !page.has_more {
+                break;
+            }
+        }
+        Ok(self.store.load(&lock.company, self.entitlements.now()).await?.subscriptions)
+    }
+
+    /// What is stored and was not listed: asked for by its id, and over if Stripe does not know it.
+    pub(crate) async fn sync_unlisted(
+        &self,
+        lock: &BillingLock,
+        listed: &[wire::Subscription],
+    ) -> Result<(), BillingError> {
+        let now = self.entitlements.now();
+        let facts = self.store.load(&lock.company, now).await?;
+        for known in facts.subscriptions {
+            let over =
+                matches!(known.status, SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired);
+            if over || listed.iter().any(|listed| listed.id == known.id.as_str()) {
+                continue;
+            }
+            if let Synced::Unknown = self.sync_subscription(lock, known.id.as_str()).await? {
+                let ended = Subscription {
+                    status: SubscriptionStatus::Canceled,
+                    cancel_at: Some(now),
+                    past_due_since: None,
+                    ..known
+                };
+                self.put_state(lock, &ended).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The company of a customer: as it is stored, or else as the customer at Stripe says.
+    pub(crate) async fn company_of(&self, customer: &str) -> Result<Option<CompanyId>, BillingError> {
+        let Ok(id) = CustomerId::new(customer) else { return Ok(None) };
+        if let Some(known) = self.store.customer(&id).await? {
+            return Ok(Some(known.company));
+        }
+        let shown = match self.client.customer(customer).await {
+            Ok(shown) => shown,
+            Err(error) if error.kind() == StripeErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        let Some(company) = company_in(&shown.metadata) else { return Ok(None) };
+        if !shown.deleted {
+            let customer = Customer {
+                id,
+                company: company.clone(),
+                livemode: self.client.is_live(),
+                created_at: shown.created.unwrap_or_else(|| self.entitlements.now()),
+                deleted_at: None,
+            };
+            self.store.insert_customer(&customer).await?;
+        }
+        Ok(Some(company))
+    }
+}
+
+/// The company that metadata names.
+pub(crate) fn company_in(metadata: &wire::Metadata) -> Option<CompanyId> {
+    metadata.get(COMPANY_KEY).and_then(|text| CompanyId::new(text).ok())
+}
+
+/// Stripe showed something that cannot be stored.
+pub(super) fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> BillingError {
+    BillingError::new(BillingErrorKind::Internal, "Stripe's answer cannot be used").with_source(error)
+}

@@ -1,0 +1,169 @@
+//! What follows from an event.
+
+use entitlements_core::billing::{BillingError, BillingErrorKind, EventOutcome, NewEvent};
+use entitlements_core::id::{CompanyId, CustomerId};
+
+use super::Webhooks;
+use crate::billing::{Synced, company_in};
+use crate::client::StripeErrorKind;
+use crate::notice::Notice;
+use crate::wire::{self, Event};
+
+/// What an event is about.
+enum About {
+    Subscription,
+    Invoice,
+    Customer,
+    /// Nothing that is kept here.
+    Nothing,
+}
+
+impl About {
+    /// Events of the newer kind begin with `v1.` when they are about the same objects.
+    fn of(kind: &str) -> Self {
+        let kind = kind.strip_prefix("v1.").unwrap_or(kind);
+        match kind {
+            "customer.created" | "customer.updated" | "customer.deleted" => Self::Customer,
+            _ if kind.starts_with("customer.subscription.") => Self::Subscription,
+            _ if kind.starts_with("invoice.") => Self::Invoice,
+            _ => Self::Nothing,
+        }
+    }
+}
+
+fn ignored(why: impl Into<String>) -> EventOutcome {
+    EventOutcome::Ignored(why.into())
+}
+
+impl Webhooks {
+    /// Brings what is stored up to what Stripe shows of the object of an event.
+    pub(super) async fn effects(&self, stored: &NewEvent) -> Result<EventOutcome, BillingError> {
+        let shared = self.billing.shared();
+        if stored.livemode != shared.client.is_live() {
+            return Ok(ignored("it is of the other mode than our key"));
+        }
+        let event = Event::from_slice(stored.payload.as_bytes()).map_err(|error| {
+            BillingError::new(BillingErrorKind::Internal, "the stored event cannot be read")
+                .with_source(error)
+        })?;
+        let about = About::of(&stored.kind);
+        let Some(object) = stored.object.as_deref().filter(|_| !matches!(about, About::Nothing)) else {
+            return Ok(ignored(format!("nothing here depends on `{}`", stored.kind)));
+        };
+        match about {
+            About::Subscription => self.about_subscription(&event, object).await,
+            About::Invoice => self.about_invoice(&event, object).await,
+            About::Customer => self.about_customer(object).await,
+            About::Nothing => Ok(ignored("nothing here depends on it")),
+        }
+    }
+
+    async fn about_subscription(&self, event: &Event, id: &str) -> Result<EventOutcome, BillingError> {
+        let shared = self.billing.shared();
+        let mut company = match event.customer_id() {
+            Some(customer) => shared.company_of(customer).await?,
+            None => None,
+        };
+        if company.is_none() {
+            company = match shared.client.subscription(id).await {
+                Ok(shown) => self.company_of_subscription(&shown).await?,
+                Err(error) if error.kind() == StripeErrorKind::NotFound => {
+                    return Ok(ignored(format!("Stripe does not know `{id}`")));
+                }
+                Err(error) => return Err(error.into()),
+            };
+        }
+        let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
+        let lock = shared.lock(&company).await?;
+        let outcome = shared.sync_subscription(&lock, id).await;
+        match shared.unlock(&lock, outcome).await? {
+            Synced::Unknown => Ok(ignored(format!("Stripe does not know `{id}`"))),
+            Synced::Stored(subscription) => {
+                if event.kind().ends_with("customer.subscription.trial_will_end") {
+                    shared.notices.notice(&Notice::TrialWillEnd {
+                        company,
+                        trial_end: subscription.trial_end,
+                        subscription: subscription.id,
+                    });
+                }
+                Ok(EventOutcome::Processed)
+            }
+        }
+    }
+
+    async fn about_invoice(&self, event: &Event, id: &str) -> Result<EventOutcome, BillingError> {
+        let shared = self.billing.shared();
+        let mut company = match event.customer_id() {
+            Some(customer) => shared.company_of(customer).await?,
+            None => None,
+        };
+        if company.is_none() {
+            let shown = match shared.client.invoice(id).await {
+                Ok(shown) => shown,
+                Err(error) if error.kind() == StripeErrorKind::NotFound => {
+                    return Ok(ignored(format!("Stripe does not know `{id}`")));
+                }
+                Err(error) => return Err(error.into()),
+            };
+            company = match &shown.customer {
+                Some(customer) => shared.company_of(customer.id()).await?,
+                None => None,
+            };
+            company = company.or_else(|| shown.subscription_metadata().and_then(company_in));
+        }
+        let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
+        let lock = shared.lock(&company).await?;
+        let outcome = shared.sync_invoice(&lock, id).await;
+        match shared.unlock(&lock, outcome).await? {
+            Synced::Unknown => Ok(ignored(format!("Stripe does not know `{id}`"))),
+            Synced::Stored(invoice) => {
+                if event.kind().ends_with("invoice.payment_failed") {
+                    self.payment_failed(company, &invoice);
+                }
+                Ok(EventOutcome::Processed)
+            }
+        }
+    }
+
+    fn payment_failed(&self, company: CompanyId, invoice: &wire::Invoice) {
+        let Ok(id) = invoice.id.parse() else { return };
+        self.billing.shared().notices.notice(&Notice::PaymentFailed {
+            company,
+            invoice: id,
+            subscription: invoice.subscription().and_then(|id| id.parse().ok()),
+            attempts: invoice.attempt_count,
+            next_attempt: invoice.next_payment_attempt,
+        });
+    }
+
+    async fn about_customer(&self, id: &str) -> Result<EventOutcome, BillingError> {
+        let shared = self.billing.shared();
+        let Some(company) = shared.company_of(id).await? else {
+            return Ok(ignored(format!("`{id}` is of no company of ours")));
+        };
+        let lock = shared.lock(&company).await?;
+        let outcome = async {
+            let gone = match shared.client.customer(id).await {
+                Ok(shown) => shown.deleted,
+                Err(error) if error.kind() == StripeErrorKind::NotFound => true,
+                Err(error) => return Err(error.into()),
+            };
+            if gone && let Ok(customer) = CustomerId::new(id) {
+                shared.store.delete_customer(&customer, shared.entitlements.now()).await?;
+                // Its subscriptions end with it.
+                shared.sync_unlisted(&lock, &[]).await?;
+            }
+            Ok(EventOutcome::Processed)
+        };
+        let outcome = outcome.await;
+        shared.unlock(&lock, outcome).await
+    }
+
+    async fn company_of_subscription(
+        &self,
+        shown: &wire::Subscription,
+    ) -> Result<Option<CompanyId>, BillingError> {
+        let by_customer = self.billing.shared().company_of(shown.customer.id()).await?;
+        Ok(by_customer.or_else(|| company_in(&shown.metadata)))
+    }
+}
