@@ -2,6 +2,7 @@
 //!
 //! It is the reference: what another store does differently is wrong, except that its numbers may skip.
 
+mod gauges;
 mod grants;
 mod instant;
 mod policies;

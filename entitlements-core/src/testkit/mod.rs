@@ -37,6 +37,7 @@ pub mod alert;
 pub mod debit;
 pub mod fixtures;
 mod flaky;
+pub mod gauge;
 pub mod grant;
 pub mod hostile;
 mod model;

@@ -10,14 +10,17 @@ const CONNECT: &str = "open the database";
 const OPERATION: &str = "bring the schema up to date";
 
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(
-    1,
-    "entitlements",
-    concat!(
-        include_str!("../../migrations/postgres/0001_entitlements.sql"),
-        include_str!("../../migrations/postgres/0001_usage.sql"),
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (
+        1,
+        "entitlements",
+        concat!(
+            include_str!("../../migrations/postgres/0001_entitlements.sql"),
+            include_str!("../../migrations/postgres/0001_usage.sql"),
+        ),
     ),
-)];
+    (2, "usage", include_str!("../../migrations/postgres/0002_gauges.sql")),
+];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing. Nothing is written if it is up to date.
 ///

@@ -8,8 +8,10 @@ use super::failed;
 const OPERATION: &str = "bring the schema up to date";
 
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
-const MIGRATIONS: [(i64, &str, &str); 1] =
-    [(1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql")),
+    (2, "usage", include_str!("../../migrations/sqlite/0002_gauges.sql")),
+];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.
 ///

@@ -2,6 +2,7 @@
 
 mod config;
 mod error;
+mod gauges;
 mod grants;
 mod migrate;
 mod policies;

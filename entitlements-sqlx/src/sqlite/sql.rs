@@ -4,13 +4,16 @@ use crate::sql::statements;
 
 statements! {
     ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    ACQUIRE = "sqlite/acquire.sql";
     DEBIT = "sqlite/debit.sql";
     FIND_GRANT = "sqlite/find_grant.sql";
     FIND_POLICY = "sqlite/find_policy.sql";
     FIND_SUBSCRIPTION = "sqlite/find_subscription.sql";
+    HOLDS = "sqlite/holds.sql";
     INSERT_GRANT = "insert_grant.sql";
     INSERT_POLICY = "insert_policy.sql";
     LIST_GRANTS = "sqlite/list_grants.sql";
+    LIST_HOLDERS = "list_holders.sql";
     LIST_POLICIES = "sqlite/list_policies.sql";
     LOAD = "sqlite/load.sql";
     PENDING_ALERTS = "sqlite/pending_alerts.sql";
@@ -21,9 +24,11 @@ statements! {
     RECEIPT_BY_ID = "sqlite/receipt_by_id.sql";
     RECEIPT_BY_KEY = "sqlite/receipt_by_key.sql";
     REFUND = "sqlite/refund.sql";
+    RELEASE = "sqlite/release.sql";
     REMOVE_OVERRIDE = "sqlite/remove_override.sql";
     REMOVE_POLICY = "sqlite/remove_policy.sql";
     REPLACE_POLICY = "replace_policy.sql";
+    SET_LEVEL = "set_level.sql";
     SUBSCRIPTION_HISTORY = "sqlite/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
     VOID_GRANT = "void_grant.sql";

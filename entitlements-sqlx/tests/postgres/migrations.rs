@@ -29,7 +29,7 @@ async fn many_may_open_a_new_schema_at_once() {
         .fetch_one(&mut stranger(&schema).await)
         .await
         .unwrap();
-    assert_eq!(versions, 1);
+    assert_eq!(versions, 2);
 }
 
 #[tokio::test]

@@ -41,4 +41,12 @@ INSERT INTO usage_alerts (company_id, meter, bucket, period_start, percent, thre
 SELECT 'company ' || n, 'reports', 'plan/month/calendar', 1, 80, 8, 8, 1, n % 100 > 0
 FROM generate_series(1, 5000) AS n;
 
+INSERT INTO usage_gauges (company_id, gauge, level, holders)
+SELECT 'company ' || n, 'desks', 3, 2
+FROM generate_series(1, 4000) AS n;
+
+INSERT INTO usage_gauge_holders (company_id, gauge, holder, since)
+SELECT 'company ' || n % 4000 + 1, 'desks', 'holder ' || n, 1
+FROM generate_series(1, 8000) AS n;
+
 ANALYZE;
