@@ -38,6 +38,7 @@ pub enum Acquisition {
 /// What became of a report of a level.
 #[derive(Clone, Debug, PartialEq)]
 #[must_use]
+#[expect(clippy::large_enum_variant, reason = "an answer is looked at, not kept")]
 pub enum LevelReport {
     /// It is the level now.
     Set {
@@ -115,7 +116,7 @@ impl Entitlements {
                 AcquireOutcome::Acquired(used) => return Ok(Acquisition::Acquired { decision, used }),
                 AcquireOutcome::Held(used) => return Ok(Acquisition::Held { used }),
                 AcquireOutcome::Refused if round < ROUNDS && (was_warm || decision.is_allowed()) => {
-                    round += 1
+                    round += 1;
                 }
                 AcquireOutcome::Refused => {
                     return Ok(Acquisition::Refused(self.denied(&request, decision)));
