@@ -123,6 +123,26 @@ expect 402 "the eleventh report" '"code":"quota_exceeded"' '"resetsAt":"'
 call "$starter" GET /api/entitlements/usage/starter-co
 expect 200 "usage" '"meter":"reports_generated"' '"used":10'
 
+echo "Seats and storage"
+service=$(token starter-co worker service)
+for holder in ada bob cid dan eve; do
+    call "$service" POST /api/entitlements/holders "{\"companyId\":\"starter-co\",\"gauge\":\"active_seats\",\"holder\":\"$holder\"}"
+    [[ $status == 201 ]] || fail "a seat for $holder: expected 201"
+done
+passed "five seats (201)"
+call "$service" POST /api/entitlements/holders '{"companyId":"starter-co","gauge":"active_seats","holder":"fay"}'
+expect 402 "the sixth seat" '"code":"quota_exceeded"'
+call "$service" POST /api/entitlements/holders '{"companyId":"starter-co","gauge":"active_seats","holder":"ada"}'
+expect 200 "a seat that is held already" '"used":5'
+call "$service" DELETE '/api/entitlements/holders?companyId=starter-co&gauge=active_seats&holder=ada'
+expect 204 "giving a seat back"
+call "$service" DELETE '/api/entitlements/holders?companyId=starter-co&gauge=active_seats&holder=ada'
+expect 404 "giving it back again"
+call "$service" PUT /api/entitlements/levels '{"companyId":"starter-co","gauge":"storage_gb","level":10}'
+expect 204 "a level up to the limit"
+call "$service" PUT /api/entitlements/levels '{"companyId":"starter-co","gauge":"storage_gb","level":11}'
+expect 402 "a level beyond it" '"code":"quota_exceeded"'
+
 echo "A feature of another plan"
 call "$starter" GET /v1/boardroom
 expect 402 "the boardroom for starter" '"code":"feature_not_in_plan"' '"upgrade":[{"plan":"pro"},{"plan":"enterprise"}]'

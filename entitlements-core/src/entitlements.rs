@@ -4,6 +4,7 @@ mod administer;
 mod builder;
 mod company;
 mod consume;
+mod hold;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -15,6 +16,7 @@ use uuid::{NoContext, Timestamp, Uuid};
 pub use administer::NewGrant;
 pub use builder::EntitlementsBuilder;
 pub use consume::{Consume, Consumption};
+pub use hold::{Acquisition, LevelReport};
 
 use crate::cache::{Kept, SnapshotCache};
 use crate::catalog::Catalog;

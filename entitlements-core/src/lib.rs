@@ -13,6 +13,7 @@ mod entitlements;
 mod error;
 mod evaluate;
 pub mod facts;
+pub mod gauge;
 pub mod grant;
 pub mod id;
 pub mod memory;
@@ -34,7 +35,9 @@ pub use cache::CacheConfig;
 pub use catalog::Catalog;
 pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
 pub use decision::{Decision, QuotaStatus, Reason, Source};
-pub use entitlements::{Consume, Consumption, Entitlements, EntitlementsBuilder, NewGrant};
+pub use entitlements::{
+    Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LevelReport, NewGrant,
+};
 pub use error::{Error, ErrorKind};
 pub use evaluate::{
     Candidate, Change, ChangeKind, Difference, DifferenceKind, Explanation, RecordedPolicy, Recording,

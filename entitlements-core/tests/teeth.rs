@@ -7,7 +7,9 @@ mod wrong;
 use std::sync::Arc;
 
 use entitlements_core::MemoryStore;
-use entitlements_core::testkit::{agrees_with_memory, alert, debit, grant, policy, race, receipt, snapshot};
+use entitlements_core::testkit::{
+    agrees_with_memory, alert, debit, gauge, grant, policy, race, receipt, snapshot,
+};
 use wrong::Wrong;
 
 /// Whether a case fails on a store that is wrong in one way, and passes on one that is not.
@@ -39,6 +41,11 @@ caught! {
     forgetting_tallies_is_caught: ForgetsTallies by debit::tallies_receive_the_whole_amount;
     folding_the_case_of_ids_is_caught: FoldsCase by policy::pages_of_policies_follow_each_other;
     repeating_the_last_item_of_a_page_is_caught: RepeatsItems by grant::pages_of_grants_follow_each_other;
+    counting_a_holder_again_is_caught: CountsHoldersAgain by gauge::a_holder_counts_once;
+    reading_a_gauge_before_writing_is_caught: ReadsGaugesThenWrites by gauge::racing_holders_never_pass_the_limit;
+    refusing_who_holds_a_unit_is_caught: RefusesHolders by gauge::a_holder_needs_no_room;
+    refusing_a_lower_level_is_caught: RefusesLowerLevels by gauge::a_lower_level_is_always_taken;
+    releasing_who_holds_nothing_is_caught: ReleasesAnybody by gauge::a_unit_is_released_once;
     mixing_two_states_is_caught: MixesStates by snapshot::a_load_is_one_consistent_view;
 }
 

@@ -6,11 +6,11 @@ use entitlements_core::store::{Policies, StoreError, StoreErrorKind};
 
 use crate::error::corrupt;
 use crate::rows::{
-    AddOnRow, CounterRow, GrantRow, OverrideRow, PlanChangeRow, PolicyRow, SubscriptionRow, many,
+    AddOnRow, CounterRow, GaugeRow, GrantRow, OverrideRow, PlanChangeRow, PolicyRow, SubscriptionRow, many,
 };
 
 /// What `load.sql` reads: the company's revision and that of the policies, then the parts as arrays of rows.
-pub(crate) type Parts = (i64, i64, String, String, String, String, String, String);
+pub(crate) type Parts = (i64, i64, String, String, String, String, String, String, String);
 
 /// What `policies.sql` reads: the revision, and an array of rows.
 pub(crate) type PolicyParts = (i64, String);
@@ -20,7 +20,7 @@ pub(crate) fn facts(
     company: &CompanyId,
     rows: Vec<Parts>,
 ) -> Result<Facts, StoreError> {
-    let (of_company, of_policies, subscriptions, plan_changes, addons, overrides, grants, usage) =
+    let (of_company, of_policies, subscriptions, plan_changes, addons, overrides, grants, usage, gauges) =
         rows.into_iter().next().ok_or(StoreError::new(StoreErrorKind::Corrupt, operation))?;
     Ok(Facts {
         company: company.clone(),
@@ -32,7 +32,7 @@ pub(crate) fn facts(
         overrides: many::<OverrideRow, _>(operation, &overrides)?,
         grants: many::<GrantRow, _>(operation, &grants)?,
         usage: many::<CounterRow, _>(operation, &usage)?,
-        gauges: Vec::new(),
+        gauges: many::<GaugeRow, _>(operation, &gauges)?,
     })
 }
 

@@ -16,6 +16,8 @@ mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod facts;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod gauges;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod paging;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod percent;

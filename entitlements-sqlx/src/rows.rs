@@ -3,7 +3,7 @@
 use chrono::serde::{ts_microseconds, ts_microseconds_option};
 use chrono::{DateTime, Utc};
 use entitlements_core::bucket::Bucket;
-use entitlements_core::facts::{AddOnQuantity, Override, PlanChange, UsageCounter};
+use entitlements_core::facts::{AddOnQuantity, GaugeLevel, Override, PlanChange, UsageCounter};
 use entitlements_core::grant::{Grant, GrantKind, ResourcePattern};
 use entitlements_core::id::{
     AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PlanKey, PolicyId, ReceiptId, SubscriptionId,
@@ -258,6 +258,15 @@ pub(crate) struct CounterRow {
 impl From<CounterRow> for UsageCounter {
     fn from(row: CounterRow) -> Self {
         Self { meter: row.meter, bucket: row.bucket, period_start: row.period_start, used: row.used }
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct GaugeRow(FeatureKey, Amount);
+
+impl From<GaugeRow> for GaugeLevel {
+    fn from(GaugeRow(gauge, used): GaugeRow) -> Self {
+        Self { gauge, used }
     }
 }
 

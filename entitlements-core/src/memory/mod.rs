@@ -3,6 +3,7 @@
 //! It is the reference: what another store does differently is wrong, except that its numbers may skip.
 
 mod billing;
+mod gauges;
 mod grants;
 mod instant;
 mod policies;

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
-use crate::facts::{AddOnQuantity, Facts, Override, UsageCounter};
+use crate::facts::{AddOnQuantity, Facts, GaugeLevel, Override, UsageCounter};
 use crate::id::CompanyId;
 use crate::store::{Policies, SnapshotStore, StoreError};
 
@@ -38,6 +38,10 @@ impl SnapshotStore for MemoryStore {
                 period_start: key.period_start,
                 used: count.used,
             })
+            .collect();
+        facts.gauges = (known.gauges.iter())
+            .map(|(gauge, held)| GaugeLevel { gauge: gauge.clone(), used: held.used() })
+            .filter(|level| !level.used.is_zero())
             .collect();
         Ok(facts)
     }

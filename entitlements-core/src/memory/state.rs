@@ -10,8 +10,8 @@ use crate::bucket::Bucket;
 use crate::facts::{PlanChange, Revision};
 use crate::grant::Grant;
 use crate::id::{
-    AddOnKey, CompanyId, CustomerId, EventId, FeatureKey, GrantId, IdempotencyKey, InvoiceId, OperationId,
-    PolicyId, ReceiptId, SubscriptionId,
+    AddOnKey, CompanyId, CustomerId, EventId, FeatureKey, GrantId, HolderId, IdempotencyKey, InvoiceId,
+    OperationId, PolicyId, ReceiptId, SubscriptionId,
 };
 use crate::policy::Policy;
 use crate::subscription::Subscription;
@@ -68,6 +68,22 @@ pub(super) struct Company {
     pub(super) counters: BTreeMap<CounterKey, Count>,
     pub(super) receipts: HashMap<IdempotencyKey, Receipt>,
     pub(super) receipt_keys: HashMap<ReceiptId, IdempotencyKey>,
+    pub(super) gauges: BTreeMap<FeatureKey, Gauge>,
+}
+
+/// What is held of a gauge.
+#[derive(Default)]
+pub(super) struct Gauge {
+    pub(super) level: Amount,
+    pub(super) holders: BTreeMap<HolderId, DateTime<Utc>>,
+}
+
+impl Gauge {
+    /// Units used, by holders and level together.
+    pub(super) fn used(&self) -> Amount {
+        let holders = u64::try_from(self.holders.len()).ok().and_then(Amount::new).unwrap_or(Amount::MAX);
+        self.level.saturating_add(holders)
+    }
 }
 
 pub(super) struct GrantPlace {

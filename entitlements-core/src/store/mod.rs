@@ -7,6 +7,7 @@
 //! | [`GrantStore`] | grants |
 //! | [`PolicyStore`] | policies |
 //! | [`UsageStore`] | debits, receipts, alerts |
+//! | [`GaugeStore`] | holders and levels of gauges |
 //!
 //! [`Store`] is all of them. Every write that changes what a company may do takes the next number of one sequence as the
 //! company's revision, in the same transaction as the change; a write to a policy does the same for all policies.
@@ -27,9 +28,13 @@ use chrono::{DateTime, Utc};
 pub use error::{StoreError, StoreErrorKind};
 pub use page::{MAX_PAGE, Page, PageRequest};
 
+use crate::Amount;
 use crate::facts::{AddOnQuantity, Facts, Override, Revision};
+use crate::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use crate::grant::Grant;
-use crate::id::{CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId};
+use crate::id::{
+    CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
+};
 use crate::policy::Policy;
 use crate::subscription::Subscription;
 use crate::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
@@ -202,10 +207,68 @@ pub trait UsageStore: Debug + Send + Sync + 'static {
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError>;
 }
 
-/// Everything a complete store can do.
-pub trait Store: SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore {}
+/// Keeps what is held of gauges.
+///
+/// # Contract
+///
+/// * A gauge is used by its holders, one unit each, and by its level, together. [Facts](Facts::gauges) show the sum; a
+///   gauge of which nothing is used may be left out.
+/// * `acquire` is one atomic step, and idempotent by holder: who holds a unit is answered so, whatever the limit is, and
+///   keeps the instant of the first time. A new holder fits if the sum with it is at most the limit, and at most
+///   [`Amount::MAX`](crate::Amount::MAX); otherwise nothing changes. No set of concurrent acquisitions passes the limit.
+/// * `release` gives the unit of a holder back, and says whether it had one.
+/// * `set_level` is one atomic step. A level that is not higher than the one before is always taken; a higher one fits as
+///   a new holder does.
+/// * Gauges are usage: no revision is taken.
+/// * A cursor is the id of the last holder of the page before.
+#[async_trait]
+pub trait GaugeStore: Debug + Send + Sync + 'static {
+    /// Gives a unit of a gauge to a holder, or refuses. Without a limit any number fits.
+    async fn acquire(
+        &self,
+        company: &CompanyId,
+        gauge: &FeatureKey,
+        holder: &HolderId,
+        limit: Option<Amount>,
+        at: DateTime<Utc>,
+    ) -> Result<AcquireOutcome, StoreError>;
 
-impl<S: SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore + ?Sized> Store for S {}
+    /// Takes the unit of a holder back; whether it had one.
+    async fn release(
+        &self,
+        company: &CompanyId,
+        gauge: &FeatureKey,
+        holder: &HolderId,
+    ) -> Result<bool, StoreError>;
+
+    /// Sets the level of a gauge, or refuses.
+    async fn set_level(
+        &self,
+        company: &CompanyId,
+        gauge: &FeatureKey,
+        level: Amount,
+        limit: Option<Amount>,
+    ) -> Result<LevelOutcome, StoreError>;
+
+    /// The holders of a gauge, in ascending order of their ids.
+    async fn list_holders(
+        &self,
+        company: &CompanyId,
+        gauge: &FeatureKey,
+        page: &PageRequest,
+    ) -> Result<Page<Holder>, StoreError>;
+}
+
+/// Everything a complete store can do.
+pub trait Store:
+    SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore + GaugeStore
+{
+}
+
+impl<S> Store for S where
+    S: SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore + GaugeStore + ?Sized
+{
+}
 
 /// A store that many share.
 pub type SharedStore = Arc<dyn Store>;

@@ -16,8 +16,8 @@ use crate::catalog::Anchor;
 use crate::facts::{AddOnQuantity, Facts, Override};
 use crate::grant::{Grant, GrantKind};
 use crate::id::{
-    AddOnKey, CompanyId, FeatureKey, GrantId, IdempotencyKey, PlanKey, PolicyId, ReceiptId, SubscriptionId,
-    UserId,
+    AddOnKey, CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PlanKey, PolicyId, ReceiptId,
+    SubscriptionId, UserId,
 };
 use crate::period::{Interval, Period};
 use crate::policy::{Condition, Effect, Policy, Target, When};
@@ -85,6 +85,8 @@ ids! {
     key -> IdempotencyKey;
     /// The id of a receipt.
     receipt_id -> ReceiptId;
+    /// The id of a holder.
+    holder -> HolderId;
 }
 
 /// An active subscription to `pro`, paid for November.
@@ -253,6 +255,15 @@ pub fn used_in(facts: &Facts, counter: &Counter) -> u64 {
                 && known.period_start == counter.period.start
         })
         .map_or(0, |known| known.used.get())
+}
+
+/// The units that are held of a gauge; 0 if it is not loaded.
+pub async fn held(store: &impl Store, company: &str, gauge: &str) -> u64 {
+    let facts = facts(store, company).await;
+    let mut found = facts.gauges.iter().filter(|level| level.gauge.as_str() == gauge);
+    let used = found.next().map_or(0, |level| level.used.get());
+    assert_eq!(found.next(), None, "a gauge is loaded once");
+    used
 }
 
 /// The facts of a company at [`now`].

@@ -7,12 +7,16 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
+use crate::Amount;
 use crate::facts::{AddOnQuantity, Facts, Override, Revision};
+use crate::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use crate::grant::Grant;
-use crate::id::{CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId};
+use crate::id::{
+    CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
+};
 use crate::policy::Policy;
 use crate::store::{
-    GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
+    GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
     StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use crate::subscription::Subscription;
@@ -183,4 +187,15 @@ checked!(UsageStore {
     fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Receipt>;
     fn pending_alerts(&self, limit: usize) -> Vec<UsageAlert>;
     fn acknowledge_alert(&self, alert: &UsageAlert) -> ();
+});
+
+checked!(GaugeStore {
+    fn acquire(
+        &self, company: &CompanyId, gauge: &FeatureKey, holder: &HolderId, limit: Option<Amount>, at: DateTime<Utc>
+    ) -> AcquireOutcome;
+    fn release(&self, company: &CompanyId, gauge: &FeatureKey, holder: &HolderId) -> bool;
+    fn set_level(
+        &self, company: &CompanyId, gauge: &FeatureKey, level: Amount, limit: Option<Amount>
+    ) -> LevelOutcome;
+    fn list_holders(&self, company: &CompanyId, gauge: &FeatureKey, page: &PageRequest) -> Page<Holder>;
 });

@@ -38,6 +38,7 @@ pub mod billing;
 pub mod debit;
 pub mod fixtures;
 mod flaky;
+pub mod gauge;
 pub mod grant;
 pub mod hostile;
 mod model;

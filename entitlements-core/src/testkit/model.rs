@@ -7,15 +7,15 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 
 use super::fixtures::{
-    addon, bucket, company, condition, debit, feature, grant, grant_id, key, now, overriding, part, plan,
-    policy, policy_id, receipt_id, subscription, subscription_id, units, user,
+    addon, bucket, company, condition, debit, feature, grant, grant_id, holder, key, now, overriding, part,
+    plan, policy, policy_id, receipt_id, subscription, subscription_id, units, user,
 };
 use super::random::{FEW, Random, random_counter};
 use crate::facts::{Facts, Revision};
 use crate::policy::{Effect, Policy, Target};
 use crate::store::{
-    GrantStore, Inserted, Page, PageRequest, PolicyStore, SnapshotStore, Store, StoreError, StoreErrorKind,
-    SubscriptionStore, UsageStore,
+    GaugeStore, GrantStore, Inserted, Page, PageRequest, PolicyStore, SnapshotStore, Store, StoreError,
+    StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::usage::{Debit, UsageAlert};
@@ -74,8 +74,9 @@ impl<S: Store> Model<'_, S> {
             89..92 => self.insert_policy().await,
             92..94 => self.replace_policy().await,
             94..95 => self.remove_policy().await,
-            95..97 => self.list_policies().await,
-            _ => self.alerts().await,
+            95..96 => self.list_policies().await,
+            96..97 => self.alerts().await,
+            _ => self.gauge().await,
         }
     }
 
@@ -115,6 +116,39 @@ impl<S: Store> Model<'_, S> {
         let expected = self.memory.refund(&company, &id, self.clock).await;
         let actual = self.store.refund(&company, &id, self.clock).await;
         self.same(expected, actual, &id);
+    }
+
+    async fn gauge(&mut self) {
+        let random = &mut self.random;
+        let (company, gauge) =
+            (company(random.pick(&COMPANIES)), feature(random.pick(&["seats", "storage"])));
+        let (holder, at) = (holder(random.pick(&FEW)), self.clock);
+        let limit = (!random.one_in(8)).then(|| units(random.below(6)));
+        match random.below(8) {
+            0..4 => {
+                let expected = self.memory.acquire(&company, &gauge, &holder, limit, at).await;
+                let actual = self.store.acquire(&company, &gauge, &holder, limit, at).await;
+                self.same(expected, actual, &(company, gauge, holder, limit));
+            }
+            4..6 => {
+                let expected = self.memory.release(&company, &gauge, &holder).await;
+                let actual = self.store.release(&company, &gauge, &holder).await;
+                self.same(expected, actual, &(company, gauge, holder));
+            }
+            6..7 => {
+                let high = random.one_in(10);
+                let level = units(if high { Amount::MAX.get() - random.below(3) } else { random.below(6) });
+                let expected = self.memory.set_level(&company, &gauge, level, limit).await;
+                let actual = self.store.set_level(&company, &gauge, level, limit).await;
+                self.same(expected, actual, &(company, gauge, level, limit));
+            }
+            _ => {
+                let request = PageRequest::first(random.index(3) + 1);
+                let expected = self.memory.list_holders(&company, &gauge, &request).await;
+                let actual = self.store.list_holders(&company, &gauge, &request).await;
+                self.same(expected, actual, &(company, gauge, request));
+            }
+        }
     }
 
     async fn receipt(&mut self) {
@@ -377,6 +411,8 @@ fn sorted(mut facts: Facts) -> Facts {
     facts.addons.sort_by(|a, b| a.addon.cmp(&b.addon));
     facts.overrides.sort_by(|a, b| a.feature.cmp(&b.feature));
     facts.grants.sort_by(|a, b| a.id.cmp(&b.id));
+    facts.gauges.retain(|level| !level.used.is_zero());
+    facts.gauges.sort_by(|a, b| a.gauge.cmp(&b.gauge));
     facts.usage.retain(|counter| !counter.used.is_zero());
     facts
         .usage

@@ -131,6 +131,27 @@ macro_rules! store_suite {
             alerts_wait_until_they_are_acknowledged
             one_alert_is_acknowledged_at_a_time
         }
+        $crate::store_cases! { [$(#[$attribute])*] $harness, gauge:
+            an_unused_gauge_is_zero
+            holders_fill_a_gauge_up_to_its_limit
+            a_refused_holder_changes_nothing
+            a_holder_counts_once
+            a_holder_needs_no_room
+            a_unit_is_released_once
+            a_holder_that_comes_back_is_new
+            gauges_are_apart
+            a_level_is_set_up_to_the_limit
+            a_first_level_has_to_fit
+            a_lower_level_is_always_taken
+            holders_and_a_level_add_up
+            a_gauge_never_overflows
+            a_gauge_takes_no_revision
+            pages_of_holders_follow_each_other
+            racing_holders_never_pass_the_limit
+            one_racing_holder_takes_one_unit
+            racing_releases_balance
+            hostile_holders_never_mix
+        }
         $crate::store_cases! { [$(#[$attribute])*] $harness, race:
             racing_debits_never_pass_the_limit
             racing_splits_never_pass_a_limit
@@ -229,6 +250,7 @@ mod tests {
             ("debit", include_str!("debit.rs")),
             ("receipt", include_str!("receipt.rs")),
             ("alert", include_str!("alert.rs")),
+            ("gauge", include_str!("gauge.rs")),
             ("race", include_str!("race.rs")),
             ("hostile", include_str!("hostile.rs")),
             ("billing", include_str!("billing.rs")),

@@ -1,5 +1,8 @@
 //! Stores that are wrong in one way each: the store in memory, with a mistake in front of it.
 
+#[path = "gauges.rs"]
+mod gauges;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +31,7 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub(crate) enum Wrong {
     AlertsAgain,
     ChecksOneQuota,
+    CountsHoldersAgain,
     FoldsCase,
     ForgetsTallies,
     IgnoresUsers,
@@ -35,8 +39,12 @@ pub(crate) enum Wrong {
     LoadsEndedGrants,
     LooksUpThenWrites,
     MixesStates,
+    ReadsGaugesThenWrites,
     ReadsThenWrites,
     RefundsTwice,
+    RefusesHolders,
+    RefusesLowerLevels,
+    ReleasesAnybody,
     RepeatsItems,
     SharesKeys,
     ShowsNumbersOfNow,
@@ -59,6 +67,8 @@ struct Notes {
     half_written: Option<Vec<AddOnQuantity>>,
     extra_refunds: HashMap<CompanyId, Amount>,
     repeated_alerts: Vec<UsageAlert>,
+    /// Holders that were counted once more.
+    again: u64,
 }
 
 impl Store {
@@ -89,6 +99,10 @@ impl SnapshotStore for Store {
             for counter in &mut facts.usage {
                 counter.used = counter.used.saturating_sub(*extra);
             }
+        }
+        for level in &mut facts.gauges {
+            let again = Amount::new(self.notes.lock().unwrap().again).unwrap();
+            level.used = level.used.saturating_add(again);
         }
         Ok(facts)
     }

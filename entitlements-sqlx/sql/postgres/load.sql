@@ -38,4 +38,9 @@ SELECT
         SELECT json_agg(json_build_array(meter, bucket, period_start, used))::text
         FROM usage_quotas
         WHERE company_id = $1 AND coalesce(period_end, 9223372036854775807) > $2 AND used <> 0
+    ), '[]'),
+    coalesce((
+        SELECT json_agg(json_build_array(gauge, level + holders))::text
+        FROM usage_gauges
+        WHERE company_id = $1 AND level + holders > 0
     ), '[]')

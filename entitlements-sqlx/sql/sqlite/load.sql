@@ -37,4 +37,9 @@ SELECT
         SELECT json_group_array(json_array(meter, bucket, period_start, used))
         FROM usage_quotas
         WHERE company_id = $1 AND coalesce(period_end, 9223372036854775807) > $2
+    ),
+    (
+        SELECT json_group_array(json_array(gauge, level + holders))
+        FROM usage_gauges
+        WHERE company_id = $1 AND level + holders > 0
     )

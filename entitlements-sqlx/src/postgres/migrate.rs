@@ -19,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
             include_str!("../../migrations/postgres/0001_usage.sql"),
         ),
     ),
+    (2, "usage", include_str!("../../migrations/postgres/0002_gauges.sql")),
     (4, "billing", include_str!("../../migrations/postgres/0004_billing.sql")),
 ];
 

@@ -4,6 +4,7 @@ use crate::sql::statements;
 
 statements! {
     ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    ACQUIRE = "postgres/acquire.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     CLAIM_EVENT = "claim_event.sql";
     CUSTOMER_OF = "customer_of.sql";
@@ -22,6 +23,7 @@ statements! {
     INSERT_GRANT = "insert_grant.sql";
     INSERT_POLICY = "insert_policy.sql";
     LIST_GRANTS = "postgres/list_grants.sql";
+    LIST_HOLDERS = "list_holders.sql";
     LIST_INVOICES = "list_invoices.sql";
     LIST_POLICIES = "postgres/list_policies.sql";
     LOAD = "postgres/load.sql";
@@ -40,10 +42,12 @@ statements! {
     RECEIPT_BY_KEY = "postgres/receipt_by_key.sql";
     RECEIVE_EVENT = "receive_event.sql";
     REFUND = "postgres/refund.sql";
+    RELEASE = "postgres/release.sql";
     REMOVE_OVERRIDE = "postgres/remove_override.sql";
     REMOVE_POLICY = "postgres/remove_policy.sql";
     REPLACE_PLAN_FEATURES = "postgres/replace_plan_features.sql";
     REPLACE_POLICY = "replace_policy.sql";
+    SET_LEVEL = "set_level.sql";
     SUBSCRIPTION_HISTORY = "postgres/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
     UNLOCK_COMPANY = "unlock_company.sql";
@@ -115,7 +119,8 @@ mod tests {
         let expected = ["more than a page", "all of usage_receipts"];
         assert_eq!(wasteful(&mut connection, whole).await, expected);
         // What functions do inside is not in a plan; there is a test of what the server counts.
-        let functions = ["postgres/debit.sql", "postgres/refund.sql"];
+        let functions =
+            ["postgres/acquire.sql", "postgres/debit.sql", "postgres/refund.sql", "postgres/release.sql"];
         for (file, statement) in ALL.iter().filter(|(file, _)| !functions.contains(file)) {
             let expected: &[&str] = match *file {
                 // All policies are what it is asked for.

@@ -10,6 +10,7 @@ const OPERATION: &str = "bring the schema up to date";
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql")),
+    (2, "usage", include_str!("../../migrations/sqlite/0002_gauges.sql")),
     (4, "billing", include_str!("../../migrations/sqlite/0004_billing.sql")),
 ];
 

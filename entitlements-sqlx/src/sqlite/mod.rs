@@ -3,6 +3,7 @@
 mod billing;
 mod config;
 mod error;
+mod gauges;
 mod grants;
 mod migrate;
 mod policies;

@@ -4,6 +4,7 @@ use crate::sql::statements;
 
 statements! {
     ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
+    ACQUIRE = "sqlite/acquire.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     CLAIM_EVENT = "claim_event.sql";
     CUSTOMER_OF = "customer_of.sql";
@@ -18,10 +19,12 @@ statements! {
     FIND_SUBSCRIPTION = "sqlite/find_subscription.sql";
     FINISH_EVENT = "finish_event.sql";
     FINISH_OPERATION = "finish_operation.sql";
+    HOLDS = "sqlite/holds.sql";
     INSERT_CUSTOMER = "insert_customer.sql";
     INSERT_GRANT = "insert_grant.sql";
     INSERT_POLICY = "insert_policy.sql";
     LIST_GRANTS = "sqlite/list_grants.sql";
+    LIST_HOLDERS = "list_holders.sql";
     LIST_INVOICES = "list_invoices.sql";
     LIST_POLICIES = "sqlite/list_policies.sql";
     LOAD = "sqlite/load.sql";
@@ -41,10 +44,12 @@ statements! {
     RECEIPT_BY_KEY = "sqlite/receipt_by_key.sql";
     RECEIVE_EVENT = "receive_event.sql";
     REFUND = "sqlite/refund.sql";
+    RELEASE = "sqlite/release.sql";
     REMOVE_OVERRIDE = "sqlite/remove_override.sql";
     REMOVE_POLICY = "sqlite/remove_policy.sql";
     REPLACE_PLAN_FEATURES = "sqlite/replace_plan_features.sql";
     REPLACE_POLICY = "replace_policy.sql";
+    SET_LEVEL = "set_level.sql";
     SUBSCRIPTION_HISTORY = "sqlite/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
     UNLOCK_COMPANY = "unlock_company.sql";

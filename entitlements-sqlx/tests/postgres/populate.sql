@@ -57,5 +57,12 @@ INSERT INTO billing_invoices (
     id, company_id, status, currency, total, amount_due, amount_paid, attempt_count, period_start, period_end, created_at
 )
 SELECT 'in ' || n, 'company ' || n % 50, 'paid', 'eur', 0, 0, 0, 0, 0, 0, n FROM generate_series(1, 5000) AS n;
+INSERT INTO usage_gauges (company_id, gauge, level, holders)
+SELECT 'company ' || n, 'desks', 3, 2
+FROM generate_series(1, 4000) AS n;
+
+INSERT INTO usage_gauge_holders (company_id, gauge, holder, since)
+SELECT 'company ' || n % 4000 + 1, 'desks', 'holder ' || n, 1
+FROM generate_series(1, 8000) AS n;
 
 ANALYZE;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use entitlements_core::gauge::AcquireOutcome;
 use entitlements_core::store::{
-    GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
+    GaugeStore, GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
 };
 use entitlements_core::testkit::fixtures::{
-    addon, company, debit, feature, grant, grant_id, granted, key, monthly, now, overriding, policy,
-    policy_id, receipt_id, subscription, subscription_id,
+    addon, company, debit, feature, grant, grant_id, granted, holder, key, monthly, now, overriding, policy,
+    policy_id, receipt_id, subscription, subscription_id, units,
 };
 use entitlements_core::usage::{Debit, DebitOutcome};
 use entitlements_sqlx::{PostgresConfig, PostgresStore};
@@ -133,6 +134,20 @@ async fn every_call_is_one_statement() {
         one!(store.refund(&acme, &receipt_id(&id("a")), now()));
         one!(store.refund(&acme, &receipt_id(&id("a")), now()));
         one!(store.pending_alerts(10));
+        let seats = feature("seats");
+        let one = Some(units(1));
+        assert_eq!(
+            one!(store.acquire(&acme, &seats, &holder("ada"), one, now())),
+            AcquireOutcome::Acquired(units(1))
+        );
+        assert_eq!(
+            one!(store.acquire(&acme, &seats, &holder("ada"), one, now())),
+            AcquireOutcome::Held(units(1))
+        );
+        assert_eq!(one!(store.acquire(&acme, &seats, &holder("bob"), one, now())), AcquireOutcome::Refused);
+        one!(store.set_level(&acme, &seats, units(0), one));
+        one!(store.list_holders(&acme, &seats, &PageRequest::first(10)));
+        assert!(one!(store.release(&acme, &seats, &holder("ada"))));
         one!(store.load(&acme, now()));
     }
 }

@@ -1,11 +1,11 @@
 //! What the server reads to answer: never a whole table, also within functions and triggers.
 
 use entitlements_core::store::{
-    GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
+    GaugeStore, GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{
-    addon, company, debit, feature, grant, grant_id, granted, key, monthly, now, overriding, policy,
+    addon, company, debit, feature, grant, grant_id, granted, holder, key, monthly, now, overriding, policy,
     policy_id, receipt_id, subscription, subscription_id, units,
 };
 use entitlements_core::usage::Counter;
@@ -74,6 +74,15 @@ async fn no_call_reads_a_whole_table() {
         for alert in store.pending_alerts(1).await.unwrap() {
             store.acknowledge_alert(&alert).await.unwrap();
         }
+        let seats = feature("seats");
+        for name in ["ada", "ada", "bob", "cid"] {
+            store.acquire(&company, &seats, &holder(name), Some(units(2)), now()).await.unwrap();
+        }
+        for level in [0, 1, 9] {
+            store.set_level(&company, &seats, units(level), Some(units(3))).await.unwrap();
+        }
+        store.list_holders(&company, &seats, &PageRequest::first(1)).await.unwrap();
+        assert!(store.release(&company, &seats, &holder("ada")).await.unwrap());
         store.load(&company, now()).await.unwrap();
     }
     store.close().await;

@@ -4,19 +4,20 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use entitlements_core::MemoryStore;
 use entitlements_core::facts::{AddOnQuantity, Facts, Override, Revision};
+use entitlements_core::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use entitlements_core::grant::Grant;
 use entitlements_core::id::{
-    CompanyId, FeatureKey, GrantId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
+    CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
 };
 use entitlements_core::policy::Policy;
 use entitlements_core::store::{
-    GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
+    GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
     StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+use entitlements_core::{Amount, MemoryStore};
 
 /// How the store fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,6 +95,17 @@ forward!(PolicyStore {
     fn remove_policy(&self, id: &PolicyId) -> Option<Revision>;
     fn find_policy(&self, id: &PolicyId) -> Option<Policy>;
     fn list_policies(&self, page: &PageRequest) -> Page<Policy>;
+});
+
+forward!(GaugeStore {
+    fn acquire(
+        &self, company: &CompanyId, gauge: &FeatureKey, holder: &HolderId, limit: Option<Amount>, at: DateTime<Utc>
+    ) -> AcquireOutcome;
+    fn release(&self, company: &CompanyId, gauge: &FeatureKey, holder: &HolderId) -> bool;
+    fn set_level(
+        &self, company: &CompanyId, gauge: &FeatureKey, level: Amount, limit: Option<Amount>
+    ) -> LevelOutcome;
+    fn list_holders(&self, company: &CompanyId, gauge: &FeatureKey, page: &PageRequest) -> Page<Holder>;
 });
 
 #[async_trait]

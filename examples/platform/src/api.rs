@@ -3,6 +3,7 @@
 mod addons;
 mod check;
 mod grants;
+mod holders;
 mod overrides;
 mod policies;
 mod usage;
@@ -28,6 +29,8 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/policies/{id}", get(policies::find).put(policies::replace).delete(policies::remove))
         .route("/usage", post(usage::record))
         .route("/usage/{company}", get(usage::list))
+        .route("/holders", post(holders::acquire).get(holders::list).delete(holders::release))
+        .route("/levels", put(holders::set_level))
         .route("/addons", put(addons::put))
         .route("/overrides", put(overrides::put).delete(overrides::remove))
         .method_not_allowed_fallback(async || Rejection::wrong_method())

@@ -1,4 +1,5 @@
 //! Shapes: the JSON forms of what the API answers with. camelCase; absent is `null`; times are RFC 3339 in UTC.
 
 pub(crate) mod grant;
+pub(crate) mod holder;
 pub(crate) mod usage;

@@ -10,6 +10,8 @@ mod development;
 mod explain;
 mod gateway;
 #[cfg(test)]
+mod holders;
+#[cfg(test)]
 mod identity;
 #[cfg(test)]
 mod lists;

@@ -1,0 +1,1 @@
+SELECT gauge_release($1, $2, $3)
