@@ -21,7 +21,7 @@ export CARGO_TARGET_DIR=${PLANTED_TARGET:-$work/target}
 export CARGO_PROFILE_DEV_DEBUG=false
 # Enough for the differential test to reach everything it wants to reach.
 export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
-everything=(--lib --test catalog --test decision --test handle --test cache --test periods --test conformance --test differential)
+everything=(--lib --test catalog --test decision --test handle --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential)
 
 broken() {
     echo "$*" >&2

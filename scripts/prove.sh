@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
-#     scripts/prove.sh [differential] [periods] [planted] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [periods] [planted] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
 #     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
+#     FLEET_STEPS=1000000         questions to processes;   FLEET_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
 #     FUZZ_SECONDS=600            for each target;              FUZZ_SEED=1
 #
@@ -19,6 +20,12 @@ differential() {
     printf '%d decisions, seed %d\n' $((cases * 10)) "$seed"
     DIFFERENTIAL_CASES=$cases DIFFERENTIAL_SEED=$seed cargo test --release --quiet -p entitlements-core \
         --test differential -- --nocapture --exact trials::the_library_decides_as_the_plain_reading_does
+}
+
+# Processes with caches of their own, a shared one and a bus, whole and broken, against the store they share.
+fleet() {
+    FLEET_STEPS=${FLEET_STEPS:-1000000} FLEET_SEED=${FLEET_SEED:-1} cargo test --release --quiet -p entitlements-core \
+        --all-features --test fleet -- --nocapture differential::
 }
 
 # Periods against a calendar that is walked day by day.
@@ -40,13 +47,13 @@ fuzz() {
 
 proofs=("$@")
 if [[ ${#proofs[@]} -eq 0 ]]; then
-    proofs=(differential periods planted fuzz)
+    proofs=(differential fleet periods planted fuzz)
 fi
 for proof in "${proofs[@]}"; do
     case "$proof" in
-        differential | periods | planted | fuzz) ;;
+        differential | fleet | periods | planted | fuzz) ;;
         *)
-            echo "unknown proof $proof, expected differential, periods, planted or fuzz" >&2
+            echo "unknown proof $proof, expected differential, fleet, periods, planted or fuzz" >&2
             exit 2
             ;;
     esac

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace. Needs a Rust toolchain; some steps also need curl and PostgreSQL, and say so if they do
+# Runs every test of the workspace. Needs a Rust toolchain; some steps also need curl, PostgreSQL and Redis, and say so if they do
 # not run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -21,6 +21,9 @@ rustc --version
 # The decision against a second reading of its rules, on 20,000 companies with 10 requests each.
 export DIFFERENTIAL_CASES=${DIFFERENTIAL_CASES:-20000}
 
+# Three processes with caches against the store, healthy and broken.
+export FLEET_STEPS=${FLEET_STEPS:-100000}
+
 step "Unit, integration and documentation tests"
 cargo test --workspace --all-features
 
@@ -36,7 +39,7 @@ step "Tests on PostgreSQL"
 status=0
 # shellcheck disable=SC2016 # expanded where the server is
 scripts/postgres.sh bash -euc '
-    cargo test -p entitlements-sqlx --all-features -- --ignored
+    cargo test -p entitlements-sqlx -p platform --all-features -- --ignored
     if command -v curl >/dev/null; then
         url=$ENTITLEMENTS_TEST_POSTGRES_URL
         [[ $url == *\?* ]] && url+="&" || url+="?"
@@ -46,6 +49,20 @@ if [[ $status -eq 69 ]]; then
     missing+=("the tests on PostgreSQL, because there is no server")
 elif [[ $status -ne 0 ]]; then
     exit "$status"
+fi
+
+step "Tests on Redis"
+status=0
+scripts/redis.sh cargo test -p entitlements-redis --all-features -- --ignored || status=$?
+if [[ $status -eq 69 ]]; then
+    missing+=("the tests on Redis, because there is no server")
+elif [[ $status -ne 0 ]]; then
+    exit "$status"
+fi
+
+if command -v promtool >/dev/null; then
+    step "Alert rules"
+    promtool check rules examples/platform/alerts.yml
 fi
 
 for what in ${missing[@]+"${missing[@]}"}; do

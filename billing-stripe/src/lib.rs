@@ -1,7 +1,11 @@
+// The objects that the fake writes are large.
+#![recursion_limit = "512"]
 #![doc = include_str!("../README.md")]
 
 mod billing;
 pub mod client;
+#[cfg(feature = "fake")]
+pub mod fake;
 pub mod form;
 mod notice;
 mod prices;

@@ -4,32 +4,44 @@ mod administer;
 mod builder;
 mod company;
 mod consume;
+mod erasure;
+mod freshness;
 mod hold;
+mod live;
+mod record;
+mod reserve;
+mod shared;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 pub use administer::NewGrant;
 pub use builder::EntitlementsBuilder;
 pub use consume::{Consume, Consumption};
 pub use hold::{Acquisition, LevelReport};
+pub use record::UsageEvent;
+pub use reserve::Reserving;
+use shared::{Missed, SharedCache};
 
-use crate::cache::{Kept, SnapshotCache};
+use crate::breaker::Breaker;
+use crate::bus::Bus;
+use crate::cache::SnapshotCache;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::evaluate::{self, Explanation, UsageItem, evaluate};
 use crate::facts::Revision;
-use crate::id::CompanyId;
-use crate::observer::{Event, Observer};
+use crate::observer::{Event, Observer, Tier};
 use crate::policy::PolicySet;
 use crate::request::{Request, Subject};
-use crate::snapshot::Snapshot;
+use crate::resilience::Resilience;
+use crate::runtime::{BoxFuture, Runtime};
 use crate::store::SharedStore;
 
 /// Answers whether a subject may do something, counts what it uses, and makes grants.
@@ -72,6 +84,15 @@ struct Shared {
     store: SharedStore,
     clock: Arc<dyn Clock>,
     observer: Option<Arc<dyn Observer>>,
+    decisions: Option<SharedCache>,
+    bus: Option<Arc<dyn Bus>>,
+    /// When the bus was heard last.
+    heard_at: ArcSwapOption<DateTime<Utc>>,
+    runtime: Option<Arc<dyn Runtime>>,
+    resilience: Resilience,
+    breaker: Breaker,
+    /// How many companies are being loaded again in the background.
+    refreshes: AtomicUsize,
 }
 
 impl Entitlements {
@@ -89,7 +110,7 @@ impl Entitlements {
     /// Puts another catalog in force, for every call that begins after this one.
     pub fn set_catalog(&self, catalog: Catalog) {
         self.0.catalog.store(Arc::new(catalog));
-        self.invalidate_all();
+        self.0.snapshots.expire_all();
     }
 
     /// What the handle's clock shows.
@@ -110,49 +131,67 @@ impl Entitlements {
         if let Some(decision) = self.check_warm(request) {
             return Ok(decision);
         }
+        self.check_cold(request, Revision::default()).await
+    }
+
+    /// Decides a request without what is in memory: from the shared cache, or else from the store.
+    async fn check_cold(&self, request: &Request<'_>, at_least: Revision) -> Result<Decision, Error> {
+        self.0.snapshots.missed();
+        let deadline = self.deadline();
+        if self.0.decisions.is_none() {
+            return self.check_store(request, at_least, None, deadline).await;
+        }
         let begun = self.begin();
-        let catalog = self.0.catalog.load();
         let now = self.now();
-        let kept = self.snapshot(&request.subject.company, &catalog, now).await?;
-        Ok(self.decide(request, &kept.snapshot, &catalog, now, begun))
+        match self.ask_shared_in_time(request, now, at_least).await {
+            Ok(decision) => {
+                self.decided(request, &decision, Tier::Shared, now, begun);
+                Ok(decision)
+            }
+            Err(missed) => self.check_store(request, at_least, missed, deadline).await,
+        }
+    }
+
+    async fn check_store(
+        &self,
+        request: &Request<'_>,
+        at_least: Revision,
+        missed: Option<Missed>,
+        deadline: Option<BoxFuture<()>>,
+    ) -> Result<Decision, Error> {
+        let begun = self.begin();
+        let now = self.now();
+        let kept = match self.live_until(&request.subject.company, now, deadline).await {
+            Ok(kept) => kept,
+            Err(error) => return self.without_live_facts(request, at_least, error),
+        };
+        let catalog = self.0.catalog.load_full();
+        let decision = evaluate(request, &kept.snapshot, &catalog, now);
+        self.decided(request, &decision, Tier::Store, now, begun);
+        self.put_shared(missed, &decision, &kept, &catalog).await;
+        Ok(decision)
     }
 
     /// Decides a request at once, if the facts of the company are in memory and may still be used; `None` if they have
     /// to be loaded, which [`check`](Self::check) does.
     #[must_use]
     pub fn check_warm(&self, request: &Request<'_>) -> Option<Decision> {
+        self.warm(request, Revision::default(), TimeDelta::MAX)
+    }
+
+    fn warm(&self, request: &Request<'_>, at_least: Revision, max_age: TimeDelta) -> Option<Decision> {
         let begun = self.begin();
         let now = self.now();
-        let kept = self.0.snapshots.get(&request.subject.company, now)?;
-        let catalog = self.0.catalog.load();
-        Some(self.decide(request, &kept.snapshot, &catalog, now, begun))
-    }
-
-    /// Decides a request from facts that show every write up to `revision`: the token that a write returned, or the
-    /// `as_of` of a decision. So whoever wrote reads what was written, whichever process answers.
-    ///
-    /// # Errors
-    ///
-    /// As [`check`](Self::check).
-    pub async fn check_at_least(&self, request: &Request<'_>, revision: Revision) -> Result<Decision, Error> {
-        match self.check_warm(request) {
-            Some(decision) if decision.as_of >= revision => Ok(decision),
-            _ => {
-                self.invalidate(&request.subject.company);
-                self.check(request).await
-            }
+        let company = &request.subject.company;
+        let kept = self.0.snapshots.get(company, now)?;
+        if kept.snapshot.seen() < at_least || now.signed_duration_since(kept.asked_at) >= max_age {
+            return None;
         }
-    }
-
-    /// Forgets what is in memory about a company, so that the next call asks the store. Calls of this handle that change
-    /// something do it themselves.
-    pub fn invalidate(&self, company: &CompanyId) {
-        self.0.snapshots.invalidate(company);
-    }
-
-    /// Forgets what is in memory about every company.
-    pub fn invalidate_all(&self) {
-        self.0.snapshots.invalidate_all();
+        self.refresh_ahead(company, &kept, now);
+        let catalog = self.0.catalog.load();
+        let decision = evaluate(request, &kept.snapshot, &catalog, now);
+        self.decided(request, &decision, Tier::Process, now, begun);
+        Some(decision)
     }
 
     /// How many companies' facts are in memory.
@@ -170,7 +209,7 @@ impl Entitlements {
     pub async fn explain(&self, request: &Request<'_>) -> Result<Explanation, Error> {
         let catalog = self.0.catalog.load();
         let now = self.now();
-        let kept = self.snapshot(&request.subject.company, &catalog, now).await?;
+        let kept = self.live(&request.subject.company, now).await?;
         Ok(evaluate::explain(request, &kept.snapshot, &catalog, now))
     }
 
@@ -183,57 +222,21 @@ impl Entitlements {
     pub async fn usage(&self, subject: &Subject) -> Result<Vec<UsageItem>, Error> {
         let catalog = self.0.catalog.load();
         let now = self.now();
-        let kept = self.snapshot(&subject.company, &catalog, now).await?;
+        let kept = self.live(&subject.company, now).await?;
         Ok(evaluate::usage(subject, &kept.snapshot, &catalog, now))
     }
 
-    /// The facts of a company, bound to the catalog: what [`evaluate`](crate::evaluate()) reads.
-    async fn snapshot(
-        &self,
-        company: &CompanyId,
-        catalog: &Catalog,
-        now: DateTime<Utc>,
-    ) -> Result<Arc<Kept>, Error> {
-        self.0.snapshots.get_or_load(company, now, self.load(company, catalog, now)).await
-    }
-
-    async fn load(
-        &self,
-        company: &CompanyId,
-        catalog: &Catalog,
-        now: DateTime<Utc>,
-    ) -> Result<Snapshot, Error> {
-        let begun = self.begin();
-        let loaded = self.0.store.load(company, now).await;
-        if let Some(begun) = begun {
-            self.observe(&Event::Loaded { company, took: begun.elapsed(), error: loaded.as_ref().err() });
-        }
-        let facts = loaded?;
-        let mut policies = self.0.policies.load_full();
-        if policies
-            .as_ref()
-            .is_none_or(|set| set.revision() < facts.policies_revision || set.catalog() != catalog.hash())
-        {
-            let set = Arc::new(PolicySet::compile(&self.0.store.policies().await?, catalog));
-            self.0.policies.store(Some(Arc::clone(&set)));
-            policies = Some(set);
-        }
-        Ok(Snapshot::new(facts, policies.unwrap_or_default(), catalog))
-    }
-
-    fn decide(
+    fn decided(
         &self,
         request: &Request<'_>,
-        snapshot: &Snapshot,
-        catalog: &Catalog,
-        now: DateTime<Utc>,
+        decision: &Decision,
+        tier: Tier,
+        at: DateTime<Utc>,
         begun: Option<Instant>,
-    ) -> Decision {
-        let decision = evaluate(request, snapshot, catalog, now);
+    ) {
         if let Some(begun) = begun {
-            self.observe(&Event::Decided { request, decision: &decision, took: begun.elapsed() });
+            self.observe(&Event::Decided { request, decision, tier, at, took: begun.elapsed() });
         }
-        decision
     }
 
     /// The instant to measure from, if somebody observes.

@@ -50,6 +50,9 @@ pub struct Facts {
     pub usage: Vec<UsageCounter>,
     /// How much of each gauge is held.
     pub gauges: Vec<GaugeLevel>,
+    /// The next instant at which a reservation expires, so that its units are free without any write.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved_until: Option<DateTime<Utc>>,
 }
 
 impl Facts {
@@ -67,6 +70,7 @@ impl Facts {
             grants: Vec::new(),
             usage: Vec::new(),
             gauges: Vec::new(),
+            reserved_until: None,
         }
     }
 }

@@ -2,12 +2,16 @@
 
 mod action;
 mod amount;
+pub mod audit;
 pub mod billing;
+mod breaker;
 pub mod bucket;
+pub mod bus;
 mod cache;
 pub mod catalog;
 mod clock;
 pub mod decision;
+pub mod decision_cache;
 mod dictionary;
 mod entitlements;
 mod error;
@@ -21,6 +25,9 @@ pub mod observer;
 pub mod period;
 pub mod policy;
 mod request;
+pub mod reservation;
+mod resilience;
+mod runtime;
 mod snapshot;
 pub mod store;
 pub mod subscription;
@@ -31,12 +38,13 @@ pub mod usage;
 
 pub use action::{Action, ActionSet, UnknownAction};
 pub use amount::{Amount, InvalidAmount};
-pub use cache::CacheConfig;
+pub use cache::{CacheConfig, CacheStats};
 pub use catalog::Catalog;
 pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
 pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{
-    Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LevelReport, NewGrant,
+    Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LevelReport, NewGrant, Reserving,
+    UsageEvent,
 };
 pub use error::{Error, ErrorKind};
 pub use evaluate::{
@@ -46,5 +54,9 @@ pub use evaluate::{
 pub use grant::{Grant, GrantKind, ResourcePattern};
 pub use memory::MemoryStore;
 pub use request::{Context, Request, Subject};
+pub use resilience::Resilience;
+#[cfg(feature = "tokio")]
+pub use runtime::TokioRuntime;
+pub use runtime::{BoxFuture, Runtime};
 pub use snapshot::Snapshot;
 pub use subscription::{Subscription, SubscriptionStatus};

@@ -179,6 +179,11 @@ impl Snapshot {
         self.head.as_of
     }
 
+    /// The revision up to which the facts show every write: policies may be newer, and prove nothing about the facts.
+    pub(crate) fn seen(&self) -> Revision {
+        self.facts.revision.max(self.facts.policies_revision)
+    }
+
     pub(crate) fn is_bound_to(&self, catalog: &Catalog) -> bool {
         self.head.catalog == catalog.hash() && self.head.policies.is_bound_to(catalog)
     }

@@ -72,6 +72,24 @@ impl Debit {
     }
 }
 
+impl Debit {
+    /// The same, for usage that has happened: what its buckets have no room for is taken from the last of them, beyond its
+    /// limits.
+    #[must_use]
+    pub fn in_full(mut self) -> Self {
+        if let Some(last) = self.buckets.last_mut() {
+            last.counters.iter_mut().for_each(|counter| counter.limit = None);
+        }
+        self
+    }
+
+    /// Whether it makes sense to a store as an event of `company`: it is well formed, and there is a bucket to take from.
+    #[must_use]
+    pub fn is_event_of(&self, company: &CompanyId) -> bool {
+        self.company == *company && !self.buckets.is_empty() && self.is_well_formed()
+    }
+}
+
 /// How many units of a debit came out of one bucket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {

@@ -326,6 +326,7 @@ async fn an_observer_sees_every_step() {
         [
             "loaded acme",
             "debited reports",
+            "decided allowed_by_plan",
             "refunded 1 reports",
             "loaded acme",
             "decided feature_not_in_plan"

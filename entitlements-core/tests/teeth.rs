@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use entitlements_core::MemoryStore;
 use entitlements_core::testkit::{
-    agrees_with_memory, alert, debit, gauge, grant, policy, race, receipt, snapshot,
+    agrees_with_memory, alert, audit, debit, erasure, gauge, grant, policy, race, receipt, record,
+    reservation, snapshot,
 };
 use wrong::Wrong;
 
@@ -41,11 +42,26 @@ caught! {
     forgetting_tallies_is_caught: ForgetsTallies by debit::tallies_receive_the_whole_amount;
     folding_the_case_of_ids_is_caught: FoldsCase by policy::pages_of_policies_follow_each_other;
     repeating_the_last_item_of_a_page_is_caught: RepeatsItems by grant::pages_of_grants_follow_each_other;
+    appending_twice_is_caught: AppendsAgain by audit::an_entry_appended_again_is_left_out;
+    listing_in_the_order_of_the_chain_is_caught: ListsByPlace by audit::entries_are_listed_newest_first;
+    a_hole_in_the_chain_is_caught: LeavesHoles by audit::expiry_stops_at_the_first_entry_that_is_not_old;
+    keeping_the_salts_of_the_erased_is_caught: KeepsSalts by erasure::erased_entries_stay_under_a_pseudonym;
+    leaving_receipts_behind_is_caught: LeavesReceipts by erasure::an_erasure_removes_every_fact;
+    erasing_without_a_revision_is_caught: ErasesSilently by erasure::an_erasure_takes_a_revision;
+    erasing_what_is_gone_is_caught: ErasesAgain by erasure::a_second_erasure_changes_nothing;
     counting_a_holder_again_is_caught: CountsHoldersAgain by gauge::a_holder_counts_once;
     reading_a_gauge_before_writing_is_caught: ReadsGaugesThenWrites by gauge::racing_holders_never_pass_the_limit;
     refusing_who_holds_a_unit_is_caught: RefusesHolders by gauge::a_holder_needs_no_room;
     refusing_a_lower_level_is_caught: RefusesLowerLevels by gauge::a_lower_level_is_always_taken;
     releasing_who_holds_nothing_is_caught: ReleasesAnybody by gauge::a_unit_is_released_once;
+    expiring_a_microsecond_late_is_caught: ExpiresLate by reservation::an_expired_reservation_is_free;
+    never_expiring_is_caught: NeverExpires by reservation::expired_units_can_be_taken;
+    committing_what_does_not_fit_is_caught: CommitsWhatDoesNotFit by reservation::a_late_commit_takes_what_fits;
+    committing_again_is_caught: CommitsAgain by reservation::a_commit_counts_once;
+    giving_back_to_the_first_bucket_is_caught: ReturnsToTheFirst by reservation::a_commit_of_less_gives_the_rest_back;
+    releasing_what_is_committed_is_caught: ReleasesCommitted by reservation::a_commit_counts_once;
+    recording_half_a_batch_is_caught: RecordsOneByOne by record::a_batch_is_all_or_nothing;
+    recording_up_to_the_limit_is_caught: RecordsUpToTheLimit by record::what_has_happened_is_counted_beyond_the_limit;
     mixing_two_states_is_caught: MixesStates by snapshot::a_load_is_one_consistent_view;
 }
 

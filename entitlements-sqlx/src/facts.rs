@@ -1,5 +1,6 @@
 //! Facts and policies, put together from the rows that one statement reads.
 
+use chrono::DateTime;
 use entitlements_core::facts::{Facts, Revision};
 use entitlements_core::id::CompanyId;
 use entitlements_core::store::{Policies, StoreError, StoreErrorKind};
@@ -10,7 +11,7 @@ use crate::rows::{
 };
 
 /// What `load.sql` reads: the company's revision and that of the policies, then the parts as arrays of rows.
-pub(crate) type Parts = (i64, i64, String, String, String, String, String, String, String);
+pub(crate) type Parts = (i64, i64, String, String, String, String, String, String, String, Option<i64>);
 
 /// What `policies.sql` reads: the revision, and an array of rows.
 pub(crate) type PolicyParts = (i64, String);
@@ -20,8 +21,18 @@ pub(crate) fn facts(
     company: &CompanyId,
     rows: Vec<Parts>,
 ) -> Result<Facts, StoreError> {
-    let (of_company, of_policies, subscriptions, plan_changes, addons, overrides, grants, usage, gauges) =
-        rows.into_iter().next().ok_or(StoreError::new(StoreErrorKind::Corrupt, operation))?;
+    let (
+        of_company,
+        of_policies,
+        subscriptions,
+        plan_changes,
+        addons,
+        overrides,
+        grants,
+        usage,
+        gauges,
+        reserved,
+    ) = rows.into_iter().next().ok_or(StoreError::new(StoreErrorKind::Corrupt, operation))?;
     Ok(Facts {
         company: company.clone(),
         revision: revision(operation, of_company)?,
@@ -33,6 +44,12 @@ pub(crate) fn facts(
         grants: many::<GrantRow, _>(operation, &grants)?,
         usage: many::<CounterRow, _>(operation, &usage)?,
         gauges: many::<GaugeRow, _>(operation, &gauges)?,
+        reserved_until: reserved
+            .map(|micros| {
+                DateTime::from_timestamp_micros(micros)
+                    .ok_or_else(|| corrupt(operation)("an instant is out of range"))
+            })
+            .transpose()?,
     })
 }
 

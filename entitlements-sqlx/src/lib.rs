@@ -9,8 +9,9 @@ mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
 
-#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod billing;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod chain;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -23,6 +24,8 @@ mod paging;
 mod percent;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod receipts;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod reservations;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod rows;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]

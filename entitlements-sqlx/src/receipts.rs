@@ -2,11 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
-use entitlements_core::store::StoreError;
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt};
+use entitlements_core::id::CompanyId;
+use entitlements_core::store::{StoreError, StoreErrorKind};
+use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome};
 
 use crate::error::corrupt;
-use crate::rows::{ReceiptRow, SplitRow, many, one};
+use crate::reservations::counters;
+use crate::rows::{Known, ReceiptRow, SplitRow, many, one};
 
 /// The receipt of a debit that was just made.
 pub(crate) fn recorded(
@@ -15,8 +17,17 @@ pub(crate) fn recorded(
     used: i64,
     split: &str,
 ) -> Result<DebitOutcome, StoreError> {
-    let kept = |at: DateTime<Utc>| DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at);
-    Ok(DebitOutcome::Recorded(Receipt {
+    made(operation, debit, used, split).map(DebitOutcome::Recorded)
+}
+
+/// The receipt of units that were just taken.
+pub(crate) fn made(
+    operation: &'static str,
+    debit: &Debit,
+    used: i64,
+    split: &str,
+) -> Result<Receipt, StoreError> {
+    Ok(Receipt {
         id: debit.receipt.clone(),
         company: debit.company.clone(),
         user: debit.user.clone(),
@@ -29,21 +40,69 @@ pub(crate) fn recorded(
         limit: debit.limit,
         resets_at: debit.resets_at.map(kept),
         refunded_at: None,
-    }))
+    })
+}
+
+/// An instant as it is stored: in whole microseconds.
+pub(crate) fn kept(at: DateTime<Utc>) -> DateTime<Utc> {
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(at)
 }
 
 /// What a debit is that took nothing: one that was made before if its key is known, and refused otherwise.
-pub(crate) fn not_recorded(debit: &Debit, first: Option<Receipt>) -> DebitOutcome {
+pub(crate) fn not_recorded(debit: &Debit, first: Option<Known>) -> DebitOutcome {
     match first {
         None => DebitOutcome::Refused,
-        Some(first) if first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref()) => {
+        Some(Known::Receipt(first))
+            if first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref()) =>
+        {
             DebitOutcome::Duplicate(first)
         }
         Some(_) => DebitOutcome::Conflict,
     }
 }
 
+/// What an event is that was not recorded, since its key is known.
+pub(crate) fn repeated(event: &Debit, first: Known) -> RecordOutcome {
+    match not_recorded(event, Some(first)) {
+        DebitOutcome::Duplicate(_) => RecordOutcome::Duplicate,
+        _ => RecordOutcome::Conflict,
+    }
+}
+
+/// Events as the statement reads them, counted in full; an error if one makes no sense.
+pub(crate) fn events_json(
+    operation: &'static str,
+    company: &CompanyId,
+    events: &[Debit],
+) -> Result<String, StoreError> {
+    if !events.iter().all(|event| event.is_event_of(company)) {
+        return Err(StoreError::new(StoreErrorKind::Unsupported, operation));
+    }
+    let row = |event: &Debit| {
+        serde_json::json!([
+            event.key,
+            event.receipt,
+            event.user,
+            event.meter,
+            event.amount,
+            event.at.timestamp_micros(),
+            event.limit,
+            event.resets_at.map(|at| at.timestamp_micros()),
+            counters(&event.clone().in_full()),
+        ])
+    };
+    Ok(serde_json::Value::Array(events.iter().map(row).collect()).to_string())
+}
+
+/// What a key names, among the rows of a statement that reads it.
+pub(crate) fn known(operation: &'static str, rows: &[(String,)]) -> Result<Option<Known>, StoreError> {
+    rows.first().map(|(json,)| one::<ReceiptRow, _>(operation, json)).transpose()
+}
+
 /// The receipt among the rows of a statement that reads one.
 pub(crate) fn receipt(operation: &'static str, rows: &[(String,)]) -> Result<Option<Receipt>, StoreError> {
-    rows.first().map(|(json,)| one::<ReceiptRow, _>(operation, json)).transpose()
+    Ok(match known(operation, rows)? {
+        Some(Known::Receipt(receipt)) => Some(receipt),
+        Some(Known::Reservation) | None => None,
+    })
 }

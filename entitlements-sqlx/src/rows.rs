@@ -10,6 +10,7 @@ use entitlements_core::id::{
     UserId,
 };
 use entitlements_core::policy::{Effect, Policy, Target, When};
+use entitlements_core::reservation::{Reservation, ReservationEnd, Settlement};
 use entitlements_core::store::{StoreError, StoreErrorKind};
 use entitlements_core::subscription::{Subscription, SubscriptionStatus};
 use entitlements_core::usage::{Receipt, Split, UsageAlert};
@@ -37,7 +38,7 @@ where
 }
 
 /// A truth value; SQLite keeps it as a number.
-fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Flag {
@@ -50,6 +51,23 @@ fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
         Flag::Number(1) => Ok(true),
         Flag::Number(other) => Err(D::Error::custom(format_args!("{other} is no truth value"))),
     }
+}
+
+/// A truth value that may be missing.
+fn optional_flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<bool>, D::Error> {
+    #[derive(Deserialize)]
+    struct Truth(#[serde(deserialize_with = "flag")] bool);
+    Ok(Option::<Truth>::deserialize(deserializer)?.map(|Truth(truth)| truth))
+}
+
+/// A text that holds JSON, and may be missing.
+fn optional_json_text<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| serde_json::from_str(&text).map_err(D::Error::custom)).transpose()
 }
 
 /// A text that holds JSON.
@@ -310,11 +328,26 @@ pub(crate) struct ReceiptRow {
     resets_at: Option<DateTime<Utc>>,
     #[serde(with = "ts_microseconds_option")]
     refunded_at: Option<DateTime<Utc>>,
+    /// For a reservation: whether it was committed.
+    #[serde(deserialize_with = "optional_flag")]
+    committed: Option<bool>,
 }
 
-impl From<ReceiptRow> for Receipt {
+/// What the key of a receipt names.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// A receipt.
+    Receipt(Receipt),
+    /// A reservation without one.
+    Reservation,
+}
+
+impl From<ReceiptRow> for Known {
     fn from(row: ReceiptRow) -> Self {
-        Self {
+        if row.committed == Some(false) {
+            return Self::Reservation;
+        }
+        Self::Receipt(Receipt {
             id: row.id,
             company: row.company,
             user: row.user,
@@ -327,7 +360,73 @@ impl From<ReceiptRow> for Receipt {
             limit: row.limit,
             resets_at: row.resets_at,
             refunded_at: row.refunded_at,
-        }
+        })
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ReservationRow {
+    id: ReceiptId,
+    company: CompanyId,
+    user: Option<UserId>,
+    key: IdempotencyKey,
+    meter: FeatureKey,
+    amount: Amount,
+    #[serde(with = "ts_microseconds")]
+    at: DateTime<Utc>,
+    #[serde(deserialize_with = "json_text")]
+    split: Vec<SplitRow>,
+    used: Amount,
+    limit: Option<Amount>,
+    #[serde(with = "ts_microseconds_option")]
+    resets_at: Option<DateTime<Utc>>,
+    #[serde(with = "ts_microseconds")]
+    expires_at: DateTime<Utc>,
+    #[serde(with = "ts_microseconds_option")]
+    ended_at: Option<DateTime<Utc>>,
+    actual: Option<Amount>,
+    taken: Option<Amount>,
+    used_then: Option<Amount>,
+    #[serde(deserialize_with = "optional_json_text")]
+    split_then: Option<Vec<SplitRow>>,
+    #[serde(with = "ts_microseconds_option")]
+    refunded_at: Option<DateTime<Utc>>,
+}
+
+impl From<ReservationRow> for Reservation {
+    fn from(row: ReservationRow) -> Self {
+        let held = Receipt {
+            id: row.id,
+            company: row.company,
+            user: row.user,
+            key: row.key,
+            meter: row.meter,
+            amount: row.amount,
+            at: row.at,
+            split: row.split.into_iter().map(Into::into).collect(),
+            used: row.used,
+            limit: row.limit,
+            resets_at: row.resets_at,
+            refunded_at: None,
+        };
+        let (taken, used) = (row.taken.unwrap_or_default(), row.used_then.unwrap_or_default());
+        let split = row.split_then.into_iter().flatten().map(Into::into).collect();
+        let end = match (row.ended_at, row.actual) {
+            (None, _) => None,
+            (Some(at), None) => Some(ReservationEnd::Released { at }),
+            (Some(at), Some(actual)) => {
+                let receipt = (!taken.is_zero()).then(|| Receipt {
+                    amount: taken,
+                    at,
+                    split,
+                    used,
+                    refunded_at: row.refunded_at,
+                    ..held.clone()
+                });
+                Some(ReservationEnd::Committed(Settlement { actual, at, receipt }))
+            }
+        };
+        Self { held, expires_at: row.expires_at, end }
     }
 }
 

@@ -1,15 +1,19 @@
-//! The statements of a dialect, each in a file of its own. Those directly under `sql/` are the same in every dialect.
+//! The statements of a dialect, each in a file of its own, or put together from files that others share. Those directly
+//! under `sql/` are the same in every dialect.
 
 macro_rules! statements {
-    ($($name:ident = $file:literal;)+) => {
+    ($($name:ident = $first:literal $(+ $file:literal)*;)+) => {
         $(
             pub(crate) const $name: &str =
-                include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $file));
+                concat!(
+                    include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $first))
+                    $(, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/sql/", $file)))*
+                );
         )+
 
-        /// Each statement with its file.
+        /// Each statement with its first file.
         #[cfg(test)]
-        pub(crate) const ALL: &[(&str, &str)] = &[$(($file, $name)),+];
+        pub(crate) const ALL: &[(&str, &str)] = &[$(($first, $name)),+];
     };
 }
 

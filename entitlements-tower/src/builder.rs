@@ -13,7 +13,6 @@ use crate::deny::ProblemJson;
 use crate::fail::FailMode;
 use crate::gate::{ActionOf, ContextOf, Gate, ResourceOf, Shared};
 use crate::identity::Identify;
-use crate::last_known::LastKnown;
 use crate::layer::EntitlementLayer;
 use crate::matching::RouteParams;
 use crate::rule::Rule;
@@ -34,7 +33,6 @@ pub struct EntitlementLayerBuilder<D = ProblemJson> {
     challenge: HeaderValue,
     callers_keys: bool,
     settlement_capacity: usize,
-    last_known_capacity: u64,
     deny: D,
 }
 
@@ -51,7 +49,6 @@ impl EntitlementLayerBuilder {
             challenge: HeaderValue::from_static("Bearer"),
             callers_keys: false,
             settlement_capacity: 10_000,
-            last_known_capacity: 10_000,
             deny: ProblemJson::new(),
         }
     }
@@ -120,12 +117,6 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
-    /// How many decisions are remembered for the fail mode; 10,000 if it is not set.
-    pub const fn last_known_capacity(mut self, capacity: u64) -> Self {
-        self.last_known_capacity = capacity;
-        self
-    }
-
     /// Answers denials with `deny` (a [`Deny`](crate::Deny) for the body of the server) instead of [`ProblemJson`].
     pub fn deny<E>(self, deny: E) -> EntitlementLayerBuilder<E> {
         EntitlementLayerBuilder {
@@ -139,7 +130,6 @@ impl<D> EntitlementLayerBuilder<D> {
             challenge: self.challenge,
             callers_keys: self.callers_keys,
             settlement_capacity: self.settlement_capacity,
-            last_known_capacity: self.last_known_capacity,
             deny,
         }
     }
@@ -153,7 +143,6 @@ impl<D> EntitlementLayerBuilder<D> {
         let since = self.entitlements.now();
         let shared = Shared {
             settlements: Settlements::new(self.entitlements.clone(), self.settlement_capacity),
-            last_known: LastKnown::new(self.last_known_capacity),
             entitlements: self.entitlements,
             identify: self.identify,
             fail_mode: self.fail_mode,

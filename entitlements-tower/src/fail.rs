@@ -12,14 +12,14 @@ use std::time::Duration;
 pub enum FailMode {
     /// It is answered with 503.
     Closed,
-    /// The last decision on the same request counts, if it is not older than `max_age` and has not expired; otherwise
-    /// 503. What consumes a meter is answered with 503.
+    /// What the last facts of the company say counts, if they are not older than `max_age` and nothing newer is known;
+    /// otherwise 503. What asks for units of a meter is answered with 503.
     LastKnown {
         /// How old a decision may be.
         max_age: Duration,
     },
-    /// It passes, unless the last decision on the same request was a denial that has not expired. What it consumes is
-    /// counted when the facts can be reached again.
+    /// It passes, unless the last facts of the company, however old, or a guardrail deny it. What it consumes is counted
+    /// when the facts can be reached again.
     Open,
 }
 
@@ -28,11 +28,6 @@ impl FailMode {
     #[must_use]
     pub const fn last_known() -> Self {
         Self::LastKnown { max_age: Duration::from_mins(15) }
-    }
-
-    /// Whether decisions must be remembered.
-    pub(crate) const fn remembers(self) -> bool {
-        !matches!(self, Self::Closed)
     }
 }
 

@@ -17,7 +17,6 @@ use crate::denial::Denial;
 use crate::fail::FailMode;
 use crate::identity::{Identify, Identity, IdentityError};
 use crate::key::CallersKey;
-use crate::last_known::LastKnown;
 use crate::matching::{RequestPath, RouteParams};
 use crate::pending::{Asked, Pending};
 use crate::rule::Rule;
@@ -41,7 +40,6 @@ pub(crate) struct Shared {
     pub(crate) challenge: HeaderValue,
     pub(crate) callers_keys: bool,
     pub(crate) settlements: Settlements,
-    pub(crate) last_known: LastKnown,
     pub(crate) since: DateTime<Utc>,
     pub(crate) said_missing: AtomicBool,
 }

@@ -16,7 +16,6 @@ mod grpc;
 mod identity;
 mod job;
 mod key;
-mod last_known;
 mod layer;
 mod matching;
 mod pattern;

@@ -70,7 +70,6 @@ impl Asked {
         let decision = self.shared().entitlements.check_warm(&request)?;
         #[cfg(feature = "rt")]
         self.shared().settlements.remember_runtime();
-        self.remember(&request, &decision);
         Some(self.judged(decision))
     }
 
@@ -142,21 +141,11 @@ impl Asked {
         if decision.is_allowed() { Ok(decision) } else { Err(Denial::NotEntitled(Box::new(decision))) }
     }
 
-    fn remember(&self, request: &Request<'_>, decision: &Decision) {
-        let shared = self.shared();
-        if shared.fail_mode.remembers() {
-            shared.last_known.remember(request, decision, shared.entitlements.now());
-        }
-    }
-
     async fn check(&self, require: &Require) -> Result<Decision, Denial> {
         let action = require.action.unwrap_or(self.action);
         let request = self.request(require.feature, action, Amount::ONE);
         let decision = match self.shared().entitlements.check(&request).await {
-            Ok(decision) => {
-                self.remember(&request, &decision);
-                decision
-            }
+            Ok(decision) => undecided::accept(self, decision)?,
             Err(error) => undecided::check(self, &request, &error)?,
         };
         self.judged(decision)
@@ -175,7 +164,6 @@ impl Asked {
             drop(flight);
             match consumed {
                 Ok(Consumption::Recorded { decision, receipt }) => {
-                    self.remember(&request, &decision);
                     let decision = self.judged(decision)?;
                     return Ok((charge(bill, Hold::Taken(receipt)), Some(decision)));
                 }
@@ -187,7 +175,6 @@ impl Asked {
                     return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
                 }
                 Ok(Consumption::Refused(decision)) => {
-                    self.remember(&request, &decision);
                     return Err(match self.judged(decision) {
                         Err(denial) => denial,
                         // A refusal whose decision allows would contradict itself.

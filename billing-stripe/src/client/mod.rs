@@ -20,6 +20,8 @@ pub use self::meters::NewMeterEvent;
 pub use self::operation::{InvalidOperationId, OperationId};
 pub use self::retry::RetryPolicy;
 pub use self::send::StripeClient;
+#[cfg(feature = "fake")]
+pub(crate) use self::send::plain_http;
 pub use self::subscriptions::{
     CancelAt, ItemChange, MissingPaymentMethod, NewItem, NewSubscription, PaymentBehavior, Proration,
     SubscriptionChange, TrialEnd,

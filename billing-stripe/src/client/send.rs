@@ -190,6 +190,15 @@ async fn body(mut response: Response) -> Result<Vec<u8>, StripeError> {
     Ok(body)
 }
 
+/// A client without Stripe's headers, for what the fake sends.
+#[cfg(feature = "fake")]
+pub(crate) fn plain_http() -> Result<reqwest::Client, ConfigError> {
+    let builder = reqwest::Client::builder().tls_backend_preconfigured(tls()?).no_proxy();
+    let builder =
+        builder.redirect(reqwest::redirect::Policy::none()).timeout(std::time::Duration::from_secs(10));
+    builder.build().map_err(|error| ConfigError::Tls(error.into()))
+}
+
 /// TLS with the authorities that browsers trust.
 fn tls() -> Result<ClientConfig, ConfigError> {
     let roots: RootCertStore = webpki_roots::TLS_SERVER_ROOTS.iter().cloned().collect();

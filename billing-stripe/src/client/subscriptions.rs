@@ -100,7 +100,7 @@ pub struct ItemChange {
 /// When a subscription is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CancelAt {
-    /// Not at any instant: undoes [`At`](Self::At).
+    /// Not at any instant: undoes [`At`](Self::At), and what the portal decided.
     Never,
     /// Not with the paid period: undoes [`PeriodEnd`](Self::PeriodEnd).
     NotPeriodEnd,

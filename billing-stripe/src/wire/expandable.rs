@@ -81,7 +81,7 @@ impl<T: Identified> Expandable<T> {
 
 macro_rules! identified {
     ($($type:ty),+ $(,)?) => {$(
-        impl $crate::wire::expandable::Identified for $type {
+        impl $crate::wire::Identified for $type {
             fn id(&self) -> &str {
                 &self.id
             }
@@ -89,4 +89,4 @@ macro_rules! identified {
     )+};
 }
 
-pub(super) use identified;
+pub(crate) use identified;

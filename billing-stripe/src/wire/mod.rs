@@ -21,7 +21,9 @@ pub use self::customer::{Customer, CustomerInvoiceSettings};
 pub(crate) use self::error::ErrorEnvelope;
 pub use self::error::{ErrorBody, ErrorType};
 pub use self::event::{Event, EventObject, EventRequest, RelatedObject, ThinEvent, V1Event};
-pub use self::expandable::Expandable;
+#[cfg(feature = "fake")]
+pub(crate) use self::expandable::identified;
+pub use self::expandable::{Expandable, Identified};
 pub use self::invoice::{BillingReason, Invoice, InvoiceLine, InvoiceStatus, StatusTransitions};
 pub use self::list::List;
 pub use self::meter::{Meter, MeterEvent};

@@ -136,9 +136,14 @@ impl Entitlements {
             created_at: now,
             voided_at: None,
         };
-        let forgetting = self.0.snapshots.forgetting(&grant.company);
+        let writing = self.writing(&grant.company);
         let inserted = self.0.store.insert_grant(&grant).await;
-        drop(forgetting);
+        writing
+            .end(match &inserted {
+                Ok(Inserted::Now(revision)) => Some(*revision),
+                Ok(Inserted::Taken) | Err(_) => None,
+            })
+            .await;
         match inserted? {
             Inserted::Now(_) => Ok(grant),
             Inserted::Taken => Err(Error::taken("a grant's id")),
@@ -152,9 +157,9 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn void(&self, grant: &GrantId) -> Result<Option<Revision>, Error> {
         let Some(known) = self.0.store.find_grant(grant).await? else { return Ok(None) };
-        let forgetting = self.0.snapshots.forgetting(&known.company);
+        let writing = self.writing(&known.company);
         let voided = self.0.store.void_grant(grant, self.now()).await;
-        drop(forgetting);
+        writing.end(voided.as_ref().ok().copied().flatten()).await;
         Ok(voided?)
     }
 
@@ -178,7 +183,7 @@ impl Entitlements {
         self.check_policy(policy)?;
         match self.0.store.insert_policy(policy).await? {
             Inserted::Now(revision) => {
-                self.policies_changed(Some(revision));
+                self.policies_changed(Some(revision)).await;
                 Ok(revision)
             }
             Inserted::Taken => Err(Error::taken("a policy's id")),
@@ -193,7 +198,7 @@ impl Entitlements {
     pub async fn replace_policy(&self, policy: &Policy) -> Result<Option<Revision>, Error> {
         self.check_policy(policy)?;
         let replaced = self.0.store.replace_policy(policy).await?;
-        self.policies_changed(replaced);
+        self.policies_changed(replaced).await;
         Ok(replaced)
     }
 
@@ -204,7 +209,7 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn remove_policy(&self, id: &PolicyId) -> Result<Option<Revision>, Error> {
         let removed = self.0.store.remove_policy(id).await?;
-        self.policies_changed(removed);
+        self.policies_changed(removed).await;
         Ok(removed)
     }
 
@@ -224,12 +229,6 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn policies(&self, page: &PageRequest) -> Result<Page<Policy>, Error> {
         Ok(self.0.store.list_policies(page).await?)
-    }
-
-    fn policies_changed(&self, revision: Option<Revision>) {
-        if let Some(revision) = revision {
-            self.0.snapshots.policies_changed(revision);
-        }
     }
 
     fn check_policy(&self, policy: &Policy) -> Result<(), Error> {

@@ -14,9 +14,9 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn put_subscription(&self, subscription: &Subscription) -> Result<Revision, Error> {
-        let forgetting = self.0.snapshots.forgetting(&subscription.company);
+        let writing = self.writing(&subscription.company);
         let stored = self.0.store.put_subscription(subscription, self.now()).await;
-        drop(forgetting);
+        writing.end(stored.as_ref().ok().copied()).await;
         Ok(stored?)
     }
 
@@ -30,9 +30,9 @@ impl Entitlements {
         if self.catalog().addon(addon.addon.as_str()).is_none() {
             return Err(Error::invalid("addon", format!("unknown add-on `{}`", addon.addon)));
         }
-        let forgetting = self.0.snapshots.forgetting(company);
+        let writing = self.writing(company);
         let stored = self.0.store.put_addon(company, addon).await;
-        drop(forgetting);
+        writing.end(stored.as_ref().ok().copied()).await;
         Ok(stored?)
     }
 
@@ -50,9 +50,9 @@ impl Entitlements {
         };
         Entry::from_json(feature, &value.value)
             .map_err(|error| Error::invalid("value", error.to_string()))?;
-        let forgetting = self.0.snapshots.forgetting(company);
+        let writing = self.writing(company);
         let stored = self.0.store.put_override(company, value).await;
-        drop(forgetting);
+        writing.end(stored.as_ref().ok().copied()).await;
         Ok(stored?)
     }
 
@@ -66,9 +66,9 @@ impl Entitlements {
         company: &CompanyId,
         feature: &FeatureKey,
     ) -> Result<Option<Revision>, Error> {
-        let forgetting = self.0.snapshots.forgetting(company);
+        let writing = self.writing(company);
         let removed = self.0.store.remove_override(company, feature).await;
-        drop(forgetting);
+        writing.end(removed.as_ref().ok().copied().flatten()).await;
         Ok(removed?)
     }
 }

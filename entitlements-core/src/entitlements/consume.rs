@@ -1,5 +1,7 @@
 //! Consuming: decide and count, in one atomic step of the store.
 
+use std::time::Instant;
+
 use chrono::{DateTime, Utc};
 
 use super::{Entitlements, new_id};
@@ -8,7 +10,7 @@ use crate::decision::{Decision, Reason};
 use crate::error::Error;
 use crate::evaluate::{DebitPlan, evaluate, plan_debit};
 use crate::id::{CompanyId, FeatureKey, IdempotencyKey, ReceiptId};
-use crate::observer::Event;
+use crate::observer::{Event, Tier};
 use crate::request::{Context, Request, Subject};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::usage::{Debit, DebitOutcome, Receipt};
@@ -68,7 +70,7 @@ impl<'a> Consume<'a> {
         self
     }
 
-    fn request(&self) -> Request<'a> {
+    pub(super) fn request(&self) -> Request<'a> {
         Request {
             subject: self.subject,
             feature: self.meter,
@@ -124,6 +126,7 @@ impl Entitlements {
         if consume.amount.is_zero() {
             return Err(Error::invalid("amount", "must be at least 1"));
         }
+        let begun = self.begin();
         let id = new_id(self.now());
         let internal = |error| StoreError::new(StoreErrorKind::Internal, "name a receipt").with_source(error);
         let receipt = ReceiptId::new(&id).map_err(internal)?;
@@ -146,32 +149,38 @@ impl Entitlements {
             let now = self.now();
             let warm = if round == 1 { self.0.snapshots.get(company, now) } else { None };
             let was_warm = warm.is_some();
-            let kept = match warm {
-                Some(kept) => kept,
-                None => self.snapshot(company, &catalog, now).await?,
+            let kept = if let Some(kept) = warm {
+                kept
+            } else {
+                self.0.snapshots.missed();
+                self.live(company, now).await?
             };
             let decision = evaluate(&request, &kept.snapshot, &catalog, now);
             let Some(plan) = plan_debit(&request, &decision, &kept.snapshot, &catalog, now) else {
                 if was_warm {
                     // Facts out of memory may be a few seconds old. Nobody is refused units because of that.
-                    self.invalidate(company);
+                    self.0.snapshots.expire(company);
                     round += 1;
                     continue;
                 }
-                return self.refuse(consume, &key, decision).await;
+                return self.refuse(consume, &key, decision, now, begun).await;
             };
             // Whatever becomes of it, what is in memory no longer tells what is used.
-            let forgetting = self.0.snapshots.forgetting(company);
+            let forgetting = self.0.snapshots.expiring(company);
             let outcome = self.debit(consume, &key, &receipt, plan, now).await;
             drop(forgetting);
             match outcome? {
-                DebitOutcome::Recorded(receipt) => return Ok(Consumption::Recorded { decision, receipt }),
+                DebitOutcome::Recorded(receipt) => {
+                    self.decided(&request, &decision, Tier::Store, now, begun);
+                    return Ok(Consumption::Recorded { decision, receipt });
+                }
                 DebitOutcome::Duplicate(receipt) => return Ok(Consumption::Duplicate(receipt)),
                 DebitOutcome::Conflict => return Err(Error::conflict()),
                 // The facts said it fits and the store said it does not: somebody else was faster. Fresh facts decide.
                 DebitOutcome::Refused if round < ROUNDS => round += 1,
                 DebitOutcome::Refused => {
                     let denial = Decision { reason: Reason::QuotaExceeded, ..decision };
+                    self.decided(&request, &denial, Tier::Store, now, begun);
                     return Ok(Consumption::Refused(denial));
                 }
             }
@@ -186,7 +195,7 @@ impl Entitlements {
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn refund(&self, company: &CompanyId, receipt: &ReceiptId) -> Result<Option<Receipt>, Error> {
-        let forgetting = self.0.snapshots.forgetting(company);
+        let forgetting = self.0.snapshots.expiring(company);
         let refunded = self.0.store.refund(company, receipt, self.now()).await;
         drop(forgetting);
         let refunded = refunded?;
@@ -203,6 +212,8 @@ impl Entitlements {
         consume: &Consume<'_>,
         key: &IdempotencyKey,
         decision: Decision,
+        now: DateTime<Utc>,
+        begun: Option<Instant>,
     ) -> Result<Consumption, Error> {
         if consume.key.is_some()
             && let Some(receipt) = self.0.store.receipt(&consume.subject.company, key).await?
@@ -213,11 +224,7 @@ impl Entitlements {
                 && receipt.user.as_ref() == user;
             return if same { Ok(Consumption::Duplicate(receipt)) } else { Err(Error::conflict()) };
         }
-        self.observe(&Event::Decided {
-            request: &consume.request(),
-            decision: &decision,
-            took: std::time::Duration::ZERO,
-        });
+        self.decided(&consume.request(), &decision, Tier::Store, now, begun);
         Ok(Consumption::Refused(decision))
     }
 
@@ -244,7 +251,7 @@ impl Entitlements {
             resets_at: plan.resets_at,
             at: now,
         };
-        let outcome = self.0.store.debit(&debit).await?;
+        let outcome = self.in_time("take units", self.0.store.debit(&debit)).await?;
         self.observe(&Event::Debited { company: &debit.company, meter: consume.meter, outcome: &outcome });
         Ok(outcome)
     }

@@ -1,6 +1,8 @@
 //! Gauges: units that holders have, and levels that the application reports.
 
-use std::time::Duration;
+use std::time::Instant;
+
+use chrono::{DateTime, Utc};
 
 use super::Entitlements;
 use crate::catalog::{Catalog, FeatureKind, GaugeCount};
@@ -9,7 +11,7 @@ use crate::error::Error;
 use crate::evaluate::evaluate;
 use crate::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use crate::id::{CompanyId, FeatureKey, HolderId};
-use crate::observer::Event;
+use crate::observer::Tier;
 use crate::request::{Request, Subject};
 use crate::snapshot::Snapshot;
 use crate::store::{Page, PageRequest};
@@ -94,6 +96,7 @@ impl Entitlements {
         gauge: &str,
         holder: &HolderId,
     ) -> Result<Acquisition, Error> {
+        let begun = self.begin();
         let (company, request) = (&subject.company, asking(subject, gauge, Amount::ONE));
         let mut round = 1;
         loop {
@@ -102,24 +105,27 @@ impl Entitlements {
             let now = self.now();
             if round > 1 {
                 // Facts out of memory may be a few seconds old. Nobody is refused a unit because of that.
-                self.invalidate(company);
+                self.0.snapshots.expire(company);
             }
             let was_warm = self.0.snapshots.get(company, now).is_some();
-            let kept = self.snapshot(company, &catalog, now).await?;
+            let kept = self.live(company, now).await?;
             let decision = evaluate(&request, &kept.snapshot, &catalog, now);
             // With no room at all, only who holds a unit already is not refused.
             let limit = if decision.is_allowed() { limit_of(&decision) } else { Some(Amount::ZERO) };
-            let forgetting = self.0.snapshots.forgetting(company);
+            let forgetting = self.0.snapshots.expiring(company);
             let outcome = self.0.store.acquire(company, &key, holder, limit, now).await;
             drop(forgetting);
             match outcome? {
-                AcquireOutcome::Acquired(used) => return Ok(Acquisition::Acquired { decision, used }),
+                AcquireOutcome::Acquired(used) => {
+                    self.decided(&request, &decision, Tier::Store, now, begun);
+                    return Ok(Acquisition::Acquired { decision, used });
+                }
                 AcquireOutcome::Held(used) => return Ok(Acquisition::Held { used }),
                 AcquireOutcome::Refused if round < ROUNDS && (was_warm || decision.is_allowed()) => {
                     round += 1;
                 }
                 AcquireOutcome::Refused => {
-                    return Ok(Acquisition::Refused(self.denied(&request, decision)));
+                    return Ok(Acquisition::Refused(self.denied(&request, decision, now, begun)));
                 }
             }
         }
@@ -133,7 +139,7 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn release(&self, company: &CompanyId, gauge: &str, holder: &HolderId) -> Result<bool, Error> {
         let key = known_gauge(&self.0.catalog.load(), gauge, GaugeCount::Holders)?;
-        let forgetting = self.0.snapshots.forgetting(company);
+        let forgetting = self.0.snapshots.expiring(company);
         let released = self.0.store.release(company, &key, holder).await;
         drop(forgetting);
         Ok(released?)
@@ -151,6 +157,7 @@ impl Entitlements {
         gauge: &str,
         level: Amount,
     ) -> Result<LevelReport, Error> {
+        let begun = self.begin();
         let company = &subject.company;
         let mut round = 1;
         loop {
@@ -158,17 +165,17 @@ impl Entitlements {
             let key = known_gauge(&catalog, gauge, GaugeCount::Level)?;
             let now = self.now();
             if round > 1 {
-                self.invalidate(company);
+                self.0.snapshots.expire(company);
             }
             let was_warm = self.0.snapshots.get(company, now).is_some();
-            let kept = self.snapshot(company, &catalog, now).await?;
+            let kept = self.live(company, now).await?;
             let asked = asking(subject, gauge, Amount::ZERO);
             let included = evaluate(&asked, &kept.snapshot, &catalog, now);
             if included.reason == Reason::UnknownFeature {
-                return Ok(LevelReport::Refused(self.denied(&asked, included)));
+                return Ok(LevelReport::Refused(self.denied(&asked, included, now, begun)));
             }
             let limit = if included.is_allowed() { limit_of(&included) } else { Some(Amount::ZERO) };
-            let forgetting = self.0.snapshots.forgetting(company);
+            let forgetting = self.0.snapshots.expiring(company);
             let outcome = self.0.store.set_level(company, &key, level, limit).await;
             drop(forgetting);
             match outcome? {
@@ -178,7 +185,7 @@ impl Entitlements {
                     let more = level.saturating_sub(level_in(&kept.snapshot, gauge)).max(Amount::ONE);
                     let request = asking(subject, gauge, more);
                     let decision = evaluate(&request, &kept.snapshot, &catalog, now);
-                    return Ok(LevelReport::Refused(self.denied(&request, decision)));
+                    return Ok(LevelReport::Refused(self.denied(&request, decision, now, begun)));
                 }
             }
         }
@@ -201,13 +208,19 @@ impl Entitlements {
     }
 
     /// The denial of what the store refused: somebody else may have been faster than the facts say.
-    fn denied(&self, request: &Request<'_>, decision: Decision) -> Decision {
+    fn denied(
+        &self,
+        request: &Request<'_>,
+        decision: Decision,
+        at: DateTime<Utc>,
+        begun: Option<Instant>,
+    ) -> Decision {
         let denial = if decision.is_allowed() {
             Decision { reason: Reason::QuotaExceeded, ..decision }
         } else {
             decision
         };
-        self.observe(&Event::Decided { request, decision: &denial, took: Duration::ZERO });
+        self.decided(request, &denial, Tier::Store, at, begun);
         denial
     }
 }

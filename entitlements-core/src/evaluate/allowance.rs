@@ -206,6 +206,9 @@ impl Allowance {
                 soft: false,
             },
         };
+        if let Some(end) = view.snapshot.facts().reserved_until {
+            horizon.at(end);
+        }
         for (grant, amount) in view.amount_grants(horizon) {
             sum.included = true;
             let left = amount.saturating_sub(grant.used);

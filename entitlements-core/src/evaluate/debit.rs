@@ -45,6 +45,26 @@ pub(crate) fn plan_debit(
     planned.ok()
 }
 
+/// Plans the count of what has happened: as consumption would be, and without a limit where nothing gives one.
+pub(crate) fn plan_record(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    at: DateTime<Utc>,
+) -> Option<DebitPlan> {
+    if !snapshot.is_bound_to(catalog) {
+        return plan_record(request, &snapshot.rebind(catalog), catalog, at);
+    }
+    let effect = InEffect::at(snapshot, catalog, at);
+    let feature = catalog.feature(request.feature)?;
+    let view = View { request, snapshot, catalog, now: at, feature, effect: &effect };
+    if steps::unlimited_grant(&view, &mut Horizon::new(at)).is_some() {
+        return uncapped_debit(&view).ok();
+    }
+    let planned = allowance_debit(&view).ok()?;
+    if planned.buckets.is_empty() { uncapped_debit(&view).ok() } else { Some(planned) }
+}
+
 fn uncapped_debit(view: &View<'_>) -> Result<DebitPlan, InvalidId> {
     let status = steps::uncapped_status(view, &mut Horizon::new(view.now));
     let period = steps::uncapped_period(view);

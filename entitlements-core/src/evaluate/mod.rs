@@ -21,7 +21,7 @@ use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
 
-pub(crate) use debit::{DebitPlan, plan_debit};
+pub(crate) use debit::{DebitPlan, plan_debit, plan_record};
 pub use diff::{Difference, DifferenceKind, diff};
 pub use explain::{Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, explain};
 pub(crate) use horizon::Horizon;

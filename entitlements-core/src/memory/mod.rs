@@ -2,11 +2,13 @@
 //!
 //! It is the reference: what another store does differently is wrong, except that its numbers may skip.
 
+mod audit;
 mod billing;
 mod gauges;
 mod grants;
 mod instant;
 mod policies;
+mod reservations;
 mod snapshot;
 mod state;
 mod subscriptions;

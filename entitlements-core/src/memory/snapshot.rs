@@ -36,13 +36,14 @@ impl SnapshotStore for MemoryStore {
                 meter: key.meter.clone(),
                 bucket: key.bucket.clone(),
                 period_start: key.period_start,
-                used: count.used,
+                used: count.used.saturating_sub(known.expired(key, now)),
             })
             .collect();
         facts.gauges = (known.gauges.iter())
             .map(|(gauge, held)| GaugeLevel { gauge: gauge.clone(), used: held.used() })
             .filter(|level| !level.used.is_zero())
             .collect();
+        facts.reserved_until = (known.open_reservations.iter()).map(|(end, _)| *end).find(|end| now < *end);
         Ok(facts)
     }
 

@@ -1,9 +1,11 @@
 //! What the store in memory holds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 
+use super::audit::Log;
+use super::reservations::Reserved;
 use crate::Amount;
 use crate::billing::{BillingEvent, Customer, Invoice, Operation, OperationResult, PlanFeature};
 use crate::bucket::Bucket;
@@ -15,7 +17,7 @@ use crate::id::{
 };
 use crate::policy::Policy;
 use crate::subscription::Subscription;
-use crate::usage::{Counter, Receipt, UsageAlert};
+use crate::usage::{Counter, Receipt, Split, UsageAlert};
 
 /// Everything.
 #[derive(Default)]
@@ -31,6 +33,7 @@ pub(super) struct State {
     pub(super) history: HashMap<SubscriptionId, Vec<(DateTime<Utc>, Subscription)>>,
     pub(super) alerts: Vec<UsageAlert>,
     pub(super) raised: HashSet<AlertKey>,
+    pub(super) log: Log,
     pub(super) billing: Billing,
 }
 
@@ -47,6 +50,15 @@ pub(super) struct Billing {
     pub(super) plan_features: Vec<PlanFeature>,
 }
 
+impl Billing {
+    /// Whether something is kept about a company, beside its fence.
+    pub(super) fn names(&self, company: &CompanyId) -> bool {
+        self.customers.values().any(|customer| customer.company == *company)
+            || self.operations.values().any(|(operation, _)| operation.company == *company)
+            || self.invoices.values().any(|invoice| invoice.company == *company)
+    }
+}
+
 /// The lock of a company.
 #[derive(Default)]
 pub(super) struct Lease {
@@ -59,6 +71,8 @@ pub(super) struct Lease {
 #[derive(Default)]
 pub(super) struct Company {
     pub(super) revision: Revision,
+    /// When it was erased, if nothing was written about it since then but usage.
+    pub(super) erased_at: Option<DateTime<Utc>>,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
     pub(super) plan_changes: Vec<PlanChange>,
     pub(super) addons: BTreeMap<AddOnKey, u32>,
@@ -69,6 +83,10 @@ pub(super) struct Company {
     pub(super) receipts: HashMap<IdempotencyKey, Receipt>,
     pub(super) receipt_keys: HashMap<ReceiptId, IdempotencyKey>,
     pub(super) gauges: BTreeMap<FeatureKey, Gauge>,
+    pub(super) reservations: HashMap<ReceiptId, Reserved>,
+    pub(super) reservation_keys: HashMap<IdempotencyKey, ReceiptId>,
+    /// Those whose units are still in the counters, in the order of their expiry.
+    pub(super) open_reservations: BTreeSet<(DateTime<Utc>, ReceiptId)>,
 }
 
 /// What is held of a gauge.
@@ -83,6 +101,16 @@ impl Gauge {
     pub(super) fn used(&self) -> Amount {
         let holders = u64::try_from(self.holders.len()).ok().and_then(Amount::new).unwrap_or(Amount::MAX);
         self.level.saturating_add(holders)
+    }
+}
+
+impl Company {
+    /// Whether nothing is left of it but the revision of its erasure.
+    pub(super) fn is_erased(&self) -> bool {
+        self.erased_at.is_some()
+            && self.counters.is_empty()
+            && self.receipts.is_empty()
+            && self.gauges.is_empty()
     }
 }
 
@@ -109,6 +137,12 @@ impl From<&Counter> for CounterKey {
     }
 }
 
+impl From<&Split> for CounterKey {
+    fn from(split: &Split) -> Self {
+        Self { meter: split.meter.clone(), bucket: split.bucket.clone(), period_start: split.period_start }
+    }
+}
+
 /// What a counter holds.
 #[derive(Default)]
 pub(super) struct Count {
@@ -123,6 +157,12 @@ pub(super) struct AlertKey {
     counter: CounterKey,
     percent: u16,
     threshold: Amount,
+}
+
+impl AlertKey {
+    pub(super) fn is_of(&self, company: &CompanyId) -> bool {
+        self.company == *company
+    }
 }
 
 impl From<&UsageAlert> for AlertKey {
@@ -140,6 +180,13 @@ impl From<&UsageAlert> for AlertKey {
     }
 }
 
+impl Company {
+    /// Units in a counter, those of reservations included.
+    pub(super) fn used(&self, counter: &CounterKey) -> Amount {
+        self.counters.get(counter).map_or(Amount::ZERO, |count| count.used)
+    }
+}
+
 impl State {
     /// Takes the next number of the sequence.
     fn next_revision(&mut self) -> Revision {
@@ -153,6 +200,7 @@ impl State {
         let company = self.companies.entry(company.clone()).or_default();
         change(company);
         company.revision = revision;
+        company.erased_at = None;
         revision
     }
 

@@ -1,17 +1,20 @@
 //! Debits, receipts and alerts in memory.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
 use super::instant::{kept, kept_debit};
-use super::state::{AlertKey, Company, CounterKey};
+use super::state::{AlertKey, Company, CounterKey, State};
 use crate::Amount;
 use crate::id::{CompanyId, IdempotencyKey, ReceiptId};
 use crate::store::{StoreError, StoreErrorKind, UsageStore};
-use crate::usage::{Counter, Debit, DebitBucket, DebitOutcome, Receipt, Split, UsageAlert};
+use crate::usage::{Counter, Debit, DebitBucket, DebitOutcome, Receipt, RecordOutcome, Split, UsageAlert};
 
 const DEBIT: &str = "debit units";
+const RECORD: &str = "record usage";
 
 #[async_trait]
 impl UsageStore for MemoryStore {
@@ -19,38 +22,31 @@ impl UsageStore for MemoryStore {
         if !debit.is_well_formed() {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
-        let debit = &kept_debit(debit);
-        let mut state = self.state();
-        let state = &mut *state;
-        let none = Company::default();
-        let company = state.companies.get(&debit.company).unwrap_or(&none);
-        if let Some(first) = company.receipts.get(&debit.key) {
-            let same = first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref());
-            return Ok(if same { DebitOutcome::Duplicate(first.clone()) } else { DebitOutcome::Conflict });
-        }
-        if company.receipt_keys.contains_key(&debit.receipt) {
-            return Err(StoreError::new(StoreErrorKind::Internal, DEBIT));
-        }
-        let Some(additions) = additions(company, debit) else { return Ok(DebitOutcome::Refused) };
+        take(&mut self.state(), &kept_debit(debit), DEBIT)
+    }
 
-        let company = state.companies.entry(debit.company.clone()).or_default();
-        for Addition { counter, before, after, .. } in &additions {
-            let count = company.counters.entry(CounterKey::from(*counter)).or_default();
-            count.used = *after;
-            count.period_end = counter.period.end;
-            for &(percent, threshold) in &counter.alerts {
-                if *before < threshold && threshold <= *after {
-                    let alert = alert(debit, counter, percent, threshold, *after);
-                    if state.raised.insert(AlertKey::from(&alert)) {
-                        state.alerts.push(alert);
-                    }
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
+        if !events.iter().all(|event| event.is_event_of(company)) {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, RECORD));
+        }
+        let mut state = self.state();
+        let (alerts, mut recorded, mut outcomes) = (state.alerts.len(), Vec::new(), Vec::new());
+        for event in events {
+            match take(&mut state, &kept_debit(event).in_full(), RECORD) {
+                Ok(DebitOutcome::Recorded(receipt)) => {
+                    recorded.push(receipt);
+                    outcomes.push(RecordOutcome::Recorded);
+                }
+                Ok(DebitOutcome::Duplicate(_)) => outcomes.push(RecordOutcome::Duplicate),
+                Ok(DebitOutcome::Conflict) => outcomes.push(RecordOutcome::Conflict),
+                failed @ (Ok(DebitOutcome::Refused) | Err(_)) => {
+                    undo(&mut state, company, &recorded, alerts);
+                    let overflow = StoreError::new(StoreErrorKind::Internal, RECORD);
+                    return Err(failed.err().unwrap_or(overflow));
                 }
             }
         }
-        let receipt = receipt(debit, &additions, shown(company, &debit.buckets));
-        company.receipt_keys.insert(receipt.id.clone(), receipt.key.clone());
-        company.receipts.insert(receipt.key.clone(), receipt.clone());
-        Ok(DebitOutcome::Recorded(receipt))
+        Ok(outcomes)
     }
 
     async fn refund(
@@ -65,11 +61,9 @@ impl UsageStore for MemoryStore {
         let Some(receipt) = company.receipts.get_mut(key) else { return Ok(None) };
         if receipt.refunded_at.is_none() {
             receipt.refunded_at = Some(kept(at));
-            for Split { meter, bucket, period_start, amount } in &receipt.split {
-                let key =
-                    CounterKey { meter: meter.clone(), bucket: bucket.clone(), period_start: *period_start };
-                if let Some(count) = company.counters.get_mut(&key) {
-                    count.used = count.used.saturating_sub(*amount);
+            for split in &receipt.split {
+                if let Some(count) = company.counters.get_mut(&CounterKey::from(split)) {
+                    count.used = count.used.saturating_sub(split.amount);
                 }
             }
         }
@@ -96,12 +90,96 @@ impl UsageStore for MemoryStore {
     }
 }
 
+/// Takes back what a batch recorded that cannot be recorded as a whole.
+fn undo(state: &mut State, company: &CompanyId, recorded: &[Receipt], alerts: usize) {
+    for alert in state.alerts.drain(alerts..) {
+        state.raised.remove(&AlertKey::from(&alert));
+    }
+    let Some(company) = state.companies.get_mut(company) else { return };
+    for receipt in recorded {
+        company.receipts.remove(&receipt.key);
+        company.receipt_keys.remove(&receipt.id);
+        for split in &receipt.split {
+            if let Some(count) = company.counters.get_mut(&CounterKey::from(split)) {
+                count.used = count.used.saturating_sub(split.amount);
+            }
+        }
+    }
+}
+
+/// Takes the units of a debit, exactly once per key.
+pub(super) fn take(
+    state: &mut State,
+    debit: &Debit,
+    operation: &'static str,
+) -> Result<DebitOutcome, StoreError> {
+    let none = Company::default();
+    let company = state.companies.get(&debit.company).unwrap_or(&none);
+    if let Some(first) = company.receipts.get(&debit.key) {
+        let same = first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref());
+        return Ok(if same { DebitOutcome::Duplicate(first.clone()) } else { DebitOutcome::Conflict });
+    }
+    if company.reservation_keys.contains_key(&debit.key) {
+        return Ok(DebitOutcome::Conflict);
+    }
+    if company.receipt_keys.contains_key(&debit.receipt) {
+        return Err(StoreError::new(StoreErrorKind::Internal, operation));
+    }
+    if let Some(company) = state.companies.get_mut(&debit.company) {
+        company.free_expired(debit.at);
+    }
+    let company = state.companies.get(&debit.company).unwrap_or(&none);
+    let Some(additions) = additions(company, debit) else { return Ok(DebitOutcome::Refused) };
+
+    let company = state.companies.entry(debit.company.clone()).or_default();
+    for addition in &additions {
+        let count = company.counters.entry(CounterKey::from(addition.counter)).or_default();
+        count.used = addition.after;
+        count.period_end = addition.counter.period.end;
+        alert_crossed(&mut state.alerts, &mut state.raised, debit, debit.at, addition);
+    }
+    let receipt = receipt(debit, &additions, shown(company, &debit.buckets));
+    company.receipt_keys.insert(receipt.id.clone(), receipt.key.clone());
+    company.receipts.insert(receipt.key.clone(), receipt.clone());
+    Ok(DebitOutcome::Recorded(receipt))
+}
+
 /// What a debit does to one counter.
-struct Addition<'a> {
-    counter: &'a Counter,
-    units: Amount,
-    before: Amount,
-    after: Amount,
+pub(super) struct Addition<'a> {
+    pub(super) counter: &'a Counter,
+    pub(super) units: Amount,
+    pub(super) before: Amount,
+    pub(super) after: Amount,
+}
+
+/// The alerts that a change of a counter raises for the first time.
+pub(super) fn alert_crossed(
+    alerts: &mut Vec<UsageAlert>,
+    raised: &mut HashSet<AlertKey>,
+    debit: &Debit,
+    at: DateTime<Utc>,
+    addition: &Addition<'_>,
+) {
+    for &(percent, threshold) in &addition.counter.alerts {
+        if addition.before < threshold && threshold <= addition.after {
+            let alert =
+                UsageAlert { at, ..alert(debit, addition.counter, percent, threshold, addition.after) };
+            if raised.insert(AlertKey::from(&alert)) {
+                alerts.push(alert);
+            }
+        }
+    }
+}
+
+/// What each counter receives.
+pub(super) fn split_of(additions: &[Addition<'_>]) -> Vec<Split> {
+    let split = additions.iter().map(|Addition { counter, units, .. }| Split {
+        meter: counter.meter.clone(),
+        bucket: counter.bucket.clone(),
+        period_start: counter.period.start,
+        amount: *units,
+    });
+    split.collect()
 }
 
 /// What the debit does to every counter that receives something; `None` if it does not fit.
@@ -135,22 +213,16 @@ fn additions<'a>(company: &Company, debit: &'a Debit) -> Option<Vec<Addition<'a>
 }
 
 fn used(company: &Company, counter: &Counter) -> Amount {
-    company.counters.get(&CounterKey::from(counter)).map_or(Amount::ZERO, |count| count.used)
+    company.used(&CounterKey::from(counter))
 }
 
 /// The units used over the first counters of all buckets.
-fn shown(company: &Company, buckets: &[DebitBucket]) -> Amount {
+pub(super) fn shown(company: &Company, buckets: &[DebitBucket]) -> Amount {
     (buckets.iter().filter_map(|bucket| bucket.counters.first()))
         .fold(Amount::ZERO, |sum, counter| sum.saturating_add(used(company, counter)))
 }
 
 fn receipt(debit: &Debit, additions: &[Addition<'_>], used: Amount) -> Receipt {
-    let split = additions.iter().map(|Addition { counter, units, .. }| Split {
-        meter: counter.meter.clone(),
-        bucket: counter.bucket.clone(),
-        period_start: counter.period.start,
-        amount: *units,
-    });
     Receipt {
         id: debit.receipt.clone(),
         company: debit.company.clone(),
@@ -159,7 +231,7 @@ fn receipt(debit: &Debit, additions: &[Addition<'_>], used: Amount) -> Receipt {
         meter: debit.meter.clone(),
         amount: debit.amount,
         at: debit.at,
-        split: split.collect(),
+        split: split_of(additions),
         used,
         limit: debit.limit,
         resets_at: debit.resets_at,

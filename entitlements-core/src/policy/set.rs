@@ -1,10 +1,11 @@
 //! The policy set: every policy, compiled for one catalog, ready to be asked.
 
 use std::cmp::Ordering;
+use std::sync::OnceLock;
 
 use super::book::Book;
 use super::essence::Essence;
-use super::{Attributes, Effect, Policy};
+use super::{Attributes, Effect, Path, Policy, When};
 use crate::Action;
 use crate::catalog::{Catalog, CatalogHash, FeatureIndex};
 use crate::evaluate::Horizon;
@@ -22,7 +23,11 @@ pub struct PolicySet {
     catalog: CatalogHash,
     guardrails: Book,
     policies: Book,
+    /// By feature and action: the attributes of the context that policies read, found when they are asked for.
+    reads: Reads,
 }
+
+type Reads = Box<[OnceLock<Box<[Path]>>]>;
 
 /// The policy that decides.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +65,7 @@ impl PolicySet {
             Book::build(ranked, catalog)
         };
         Self {
+            reads: no_reads(catalog),
             revision: policies.revision,
             catalog: catalog.hash(),
             guardrails: book(true, |a, b| a.id.cmp(&b.id)),
@@ -75,6 +81,7 @@ impl PolicySet {
     #[must_use]
     pub fn rebind(&self, catalog: &Catalog) -> Self {
         Self {
+            reads: no_reads(catalog),
             revision: self.revision,
             catalog: catalog.hash(),
             guardrails: self.guardrails.rebind(catalog),
@@ -90,6 +97,7 @@ impl PolicySet {
             catalog: CatalogHash::none(),
             guardrails: Book::default(),
             policies: Book::default(),
+            reads: Box::default(),
         }
     }
 
@@ -150,6 +158,37 @@ impl PolicySet {
     pub(crate) fn policies_of(&self, feature: FeatureIndex, action: Action) -> Vec<&Policy> {
         self.policies.candidates(feature, action)
     }
+}
+
+impl PolicySet {
+    /// The attributes of the context that the policies about a feature and action read, in a fixed order. What else is in
+    /// the context does not matter.
+    pub(crate) fn reads(&self, feature: FeatureIndex, action: Action) -> &[Path] {
+        match self.reads.get(feature.get() * Action::ALL.len() + action.index()) {
+            Some(reads) => reads.get_or_init(|| self.find_reads(feature, action)),
+            None => &[],
+        }
+    }
+
+    fn find_reads(&self, feature: FeatureIndex, action: Action) -> Box<[Path]> {
+        let asked = self.guardrails_of(feature, action).into_iter().chain(self.policies_of(feature, action));
+        let mut paths: Vec<Path> = asked
+            .filter_map(|policy| match &policy.when {
+                When::Holds(condition) => Some(condition),
+                When::Always | When::Broken { .. } => None,
+            })
+            .flat_map(|condition| condition.paths())
+            .filter(|path| matches!(path, Path::Context(..)))
+            .cloned()
+            .collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths.into()
+    }
+}
+
+fn no_reads(catalog: &Catalog) -> Reads {
+    std::iter::repeat_with(OnceLock::new).take(catalog.features().len() * Action::ALL.len()).collect()
 }
 
 impl Default for PolicySet {

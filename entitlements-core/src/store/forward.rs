@@ -6,10 +6,11 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
-    SubscriptionStore, UsageStore,
+    AuditStore, ErasureStore, GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore,
+    ReservationStore, SnapshotStore, StoreError, SubscriptionStore, UsageStore,
 };
 use crate::Amount;
+use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord};
 use crate::facts::{AddOnQuantity, Facts, Override, Revision};
 use crate::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use crate::grant::Grant;
@@ -17,8 +18,9 @@ use crate::id::{
     CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
 };
 use crate::policy::Policy;
+use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::subscription::Subscription;
-use crate::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+use crate::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 
 macro_rules! forward {
     ($trait:ident { $(fn $method:ident(&self $(, $argument:ident: $kind:ty)*) -> $output:ty;)+ }) => {
@@ -63,10 +65,23 @@ forward!(PolicyStore {
 
 forward!(UsageStore {
     fn debit(&self, debit: &Debit) -> DebitOutcome;
+    fn record(&self, company: &CompanyId, events: &[Debit]) -> Vec<RecordOutcome>;
     fn refund(&self, company: &CompanyId, receipt: &ReceiptId, at: DateTime<Utc>) -> Option<Receipt>;
     fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Receipt>;
     fn pending_alerts(&self, limit: usize) -> Vec<UsageAlert>;
     fn acknowledge_alert(&self, alert: &UsageAlert) -> ();
+});
+
+forward!(AuditStore {
+    fn append(&self, records: &[AuditRecord]) -> ();
+    fn audit_page(&self, company: &CompanyId, page: &PageRequest) -> Page<AuditEntry>;
+    fn expire_audit(&self, before: DateTime<Utc>) -> AuditHead;
+    fn audit_rows(&self, after: u64, limit: usize) -> AuditExport;
+});
+
+forward!(ErasureStore {
+    fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Option<Revision>;
+    fn expire(&self, before: DateTime<Utc>) -> u64;
 });
 
 forward!(GaugeStore {
@@ -78,4 +93,15 @@ forward!(GaugeStore {
         &self, company: &CompanyId, gauge: &FeatureKey, level: Amount, limit: Option<Amount>
     ) -> LevelOutcome;
     fn list_holders(&self, company: &CompanyId, gauge: &FeatureKey, page: &PageRequest) -> Page<Holder>;
+});
+
+forward!(ReservationStore {
+    fn reserve(&self, debit: &Debit, expires_at: DateTime<Utc>) -> ReserveOutcome;
+    fn commit(
+        &self, company: &CompanyId, reservation: &ReceiptId, actual: Amount, at: DateTime<Utc>
+    ) -> Option<CommitOutcome>;
+    fn release_reservation(
+        &self, company: &CompanyId, reservation: &ReceiptId, at: DateTime<Utc>
+    ) -> Option<Reservation>;
+    fn reservation(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Reservation>;
 });

@@ -7,6 +7,9 @@
 //! | [`GrantStore`] | grants |
 //! | [`PolicyStore`] | policies |
 //! | [`UsageStore`] | debits, receipts, alerts |
+//! | [`AuditStore`] | the audit log |
+//! | [`ErasureStore`] | forgets what must not be kept |
+//! | [`ReservationStore`] | units that are set aside |
 //! | [`GaugeStore`] | holders and levels of gauges |
 //!
 //! [`Store`] is all of them. Every write that changes what a company may do takes the next number of one sequence as the
@@ -15,6 +18,7 @@
 //!
 //! Instants are kept to the microsecond.
 
+mod audit;
 mod error;
 mod forward;
 mod page;
@@ -25,6 +29,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
+pub use audit::{AuditStore, ErasureStore};
 pub use error::{StoreError, StoreErrorKind};
 pub use page::{MAX_PAGE, Page, PageRequest};
 
@@ -36,8 +41,9 @@ use crate::id::{
     CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
 };
 use crate::policy::Policy;
+use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::subscription::Subscription;
-use crate::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+use crate::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 
 /// Every policy, with the revision of the last write to any of them.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -183,10 +189,17 @@ pub trait PolicyStore: Debug + Send + Sync + 'static {
 ///   key of a refunded receipt stays used.
 /// * A new key with the receipt id of another operation of the company is an error, and nothing changes.
 /// * The end of a counter's period is that of the last debit.
+/// * `record` is one atomic step for all events of a company: all of them are counted, in their order, or it is an error and
+///   nothing changes. Each is a debit [in full](Debit::in_full), so that none is refused for want of room, with receipt, alerts
+///   and keys as debits have them. An event that makes [no sense](Debit::is_event_of) is [`StoreErrorKind::Unsupported`], and
+///   one with which a counter would pass [`Amount::MAX`](crate::Amount::MAX) is an error.
 #[async_trait]
 pub trait UsageStore: Debug + Send + Sync + 'static {
     /// Takes units, or refuses.
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError>;
+
+    /// Counts what has happened, whatever the limits are; the outcomes are in the order of the events.
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError>;
 
     /// Gives back what a receipt took; returns the receipt as it then is.
     async fn refund(
@@ -205,6 +218,60 @@ pub trait UsageStore: Debug + Send + Sync + 'static {
 
     /// Marks an alert as sent.
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError>;
+}
+
+/// Sets units aside until it is known how many of them were used.
+///
+/// # Contract
+///
+/// * `reserve` is a [`debit`](UsageStore::debit) in everything: one atomic step, buckets, tallies, alerts, what is well formed
+///   and what is an error. An expiry that is not after `at` is [`StoreErrorKind::Unsupported`].
+/// * Its key and its id are one of each with those of debits. `reserve` with the key of a reservation is a
+///   [`Duplicate`](ReserveOutcome::Duplicate) when meter, amount and user are the same, also when the reservation has ended,
+///   and a conflict otherwise, as it is with the key of a debit. A debit with the key of a reservation is a
+///   [`Conflict`](crate::usage::DebitOutcome::Conflict), unless a commit has made a receipt of it: then that receipt counts
+///   as the first. Before the commit there is no receipt, and nothing to refund.
+/// * From `expires_at` on, that instant included, the units are free: for `load` at that time, for debits, reservations and
+///   commits; [`Facts::reserved_until`] tells the next such instant. Nobody needs to do anything for it. Once a write has seen them as free they are free, whatever another clock
+///   says.
+/// * `commit` is one atomic step, and ends the reservation for good. Units that are set aside are kept in burn order, so what
+///   was not used goes back to the buckets that would have been emptied last. If more was used, or the units are free again,
+///   what is missing is taken from the buckets of the reservation in burn order, under the limits of the reservation, **as
+///   far as it fits**; the rest is [uncollected](crate::reservation::Settlement::uncollected). Every tally receives what was
+///   taken. A commit raises alerts as a debit does.
+/// * The receipt of a commit has id, key, meter, user, limit and reset of the reservation, and amount, split, `used` and
+///   instant of the commit. A commit of nothing, or of which nothing fits, has none.
+/// * Again: the same number of units is a duplicate, another one a conflict. After a release nothing is committed.
+/// * `release_reservation` gives the units back, once, unless it is committed; it returns the reservation as it then is, and
+///   `None` if there is none.
+#[async_trait]
+pub trait ReservationStore: Debug + Send + Sync + 'static {
+    /// Sets the units of a debit aside, or refuses.
+    async fn reserve(&self, debit: &Debit, expires_at: DateTime<Utc>) -> Result<ReserveOutcome, StoreError>;
+
+    /// Ends a reservation of which so many units were used; `None` if there is no such reservation.
+    async fn commit(
+        &self,
+        company: &CompanyId,
+        reservation: &ReceiptId,
+        actual: Amount,
+        at: DateTime<Utc>,
+    ) -> Result<Option<CommitOutcome>, StoreError>;
+
+    /// Ends a reservation of which nothing was used.
+    async fn release_reservation(
+        &self,
+        company: &CompanyId,
+        reservation: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Reservation>, StoreError>;
+
+    /// The reservation of an operation, as it is now.
+    async fn reservation(
+        &self,
+        company: &CompanyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Reservation>, StoreError>;
 }
 
 /// Keeps what is held of gauges.
@@ -261,12 +328,29 @@ pub trait GaugeStore: Debug + Send + Sync + 'static {
 
 /// Everything a complete store can do.
 pub trait Store:
-    SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore + GaugeStore
+    SnapshotStore
+    + SubscriptionStore
+    + GrantStore
+    + PolicyStore
+    + UsageStore
+    + GaugeStore
+    + AuditStore
+    + ErasureStore
+    + ReservationStore
 {
 }
 
 impl<S> Store for S where
-    S: SnapshotStore + SubscriptionStore + GrantStore + PolicyStore + UsageStore + GaugeStore + ?Sized
+    S: SnapshotStore
+        + SubscriptionStore
+        + GrantStore
+        + PolicyStore
+        + UsageStore
+        + GaugeStore
+        + AuditStore
+        + ErasureStore
+        + ReservationStore
+        + ?Sized
 {
 }
 

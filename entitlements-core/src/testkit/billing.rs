@@ -495,6 +495,36 @@ pub async fn plan_features_are_replaced_as_a_whole(store: &(impl Store + Billing
     assert_eq!(store.plan_features().await.unwrap(), []);
 }
 
+/// What billing keeps about an erased company goes; its invoices and its customer stay, and are nobody's.
+pub async fn an_erasure_keeps_nothing_but_invoices_and_customers(store: &(impl Store + BillingStore)) {
+    for name in ["acme", "other"] {
+        store.insert_customer(&customer(&format!("cus_{name}"), name)).await.unwrap();
+        store.begin_operation(&operation(&format!("op_{name}"), name, "pro")).await.unwrap();
+        store.put_invoice(&invoice(&format!("in_{name}"), name)).await.unwrap();
+    }
+    let lock = store.lock(&company("acme"), in_seconds(30), now()).await.unwrap().unwrap();
+    assert!(store.erase(&company("acme"), now()).await.unwrap().is_some());
+    // Who was about to write something about it no longer can.
+    let late = subscription("sub_1", "acme");
+    assert_eq!(store.put_synced_subscription(&lock, &late, now()).await.unwrap(), None);
+    // What the provider says of the customer from now on is nobody's.
+    let customer = store.customer(&CustomerId::new("cus_acme").unwrap()).await.unwrap().unwrap();
+    assert!(customer.company.as_str().starts_with(crate::audit::PSEUDONYM), "{customer:?}");
+    assert_eq!(customer.deleted_at, Some(now()));
+    assert_eq!(store.customer_of(&company("acme")).await.unwrap(), None);
+    let all = PageRequest::first(10);
+    assert_eq!(store.list_invoices(&company("acme"), &all).await.unwrap().items, []);
+    assert_eq!(store.erase(&company("acme"), now()).await.unwrap(), None);
+    // The id is still taken: by the invoice that stayed.
+    let again = store.put_invoice(&invoice("in_acme", "acme")).await.unwrap_err();
+    assert_eq!(again.kind(), StoreErrorKind::Unsupported);
+    assert!(store.customer_of(&company("other")).await.unwrap().is_some());
+    assert_eq!(
+        store.list_invoices(&company("other"), &all).await.unwrap().items,
+        [invoice("in_other", "other")]
+    );
+}
+
 /// Ids with separators, in any case and any normal form, name what they name and nothing else.
 pub async fn hostile_billing_ids_never_mix(store: &(impl Store + BillingStore)) {
     let names = super::hostile::hostile_ids();

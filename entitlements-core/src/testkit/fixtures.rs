@@ -11,6 +11,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
+use crate::audit::{AuditEntry, AuditRecord, AuditSalt, AuditSource};
 use crate::bucket::Bucket;
 use crate::catalog::Anchor;
 use crate::facts::{AddOnQuantity, Facts, Override};
@@ -19,12 +20,13 @@ use crate::id::{
     AddOnKey, CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PlanKey, PolicyId, ReceiptId,
     SubscriptionId, UserId,
 };
+use crate::observer::Tier;
 use crate::period::{Interval, Period};
 use crate::policy::{Condition, Effect, Policy, Target, When};
 use crate::store::Store;
 use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::usage::{Counter, Debit, DebitBucket, DebitOutcome, Receipt};
-use crate::{ActionSet, Amount};
+use crate::{Action, ActionSet, Amount};
 
 /// An RFC 3339 instant.
 #[must_use]
@@ -224,6 +226,28 @@ pub fn debit(company: &str, key: &str, amount: u64, counters: impl IntoIterator<
         limit: None,
         resets_at: november().end,
         at: now(),
+    }
+}
+
+/// A note for the audit log: at [`now`], a company was refused `forecast`.
+#[must_use]
+pub fn audited(id: &str, company: &str) -> AuditRecord {
+    AuditRecord {
+        id: id.into(),
+        salt: AuditSalt::new([7; 16]),
+        entry: AuditEntry {
+            at: now(),
+            company: self::company(company),
+            user: None,
+            feature: "forecast".into(),
+            action: Action::View,
+            resource: None,
+            allowed: false,
+            reason: "feature_not_in_plan".into(),
+            source: AuditSource { kind: "plan".into(), id: Some("pro".into()) },
+            tier: Tier::Process,
+            latency_us: 12,
+        },
     }
 }
 

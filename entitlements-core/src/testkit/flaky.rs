@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Semaphore;
 
 use crate::Amount;
+use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord};
 use crate::facts::{AddOnQuantity, Facts, Override, Revision};
 use crate::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use crate::grant::Grant;
@@ -15,12 +16,13 @@ use crate::id::{
     CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
 };
 use crate::policy::Policy;
+use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::store::{
-    GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
-    StoreErrorKind, SubscriptionStore, UsageStore,
+    AuditStore, ErasureStore, GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore,
+    ReservationStore, SnapshotStore, StoreError, StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use crate::subscription::Subscription;
-use crate::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+use crate::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 
 /// A store that fails, or waits, when it is told to, and counts how often it is asked.
 ///
@@ -183,10 +185,23 @@ checked!(PolicyStore {
 
 checked!(UsageStore {
     fn debit(&self, debit: &Debit) -> DebitOutcome;
+    fn record(&self, company: &CompanyId, events: &[Debit]) -> Vec<RecordOutcome>;
     fn refund(&self, company: &CompanyId, receipt: &ReceiptId, at: DateTime<Utc>) -> Option<Receipt>;
     fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Receipt>;
     fn pending_alerts(&self, limit: usize) -> Vec<UsageAlert>;
     fn acknowledge_alert(&self, alert: &UsageAlert) -> ();
+});
+
+checked!(AuditStore {
+    fn append(&self, records: &[AuditRecord]) -> ();
+    fn audit_page(&self, company: &CompanyId, page: &PageRequest) -> Page<AuditEntry>;
+    fn expire_audit(&self, before: DateTime<Utc>) -> AuditHead;
+    fn audit_rows(&self, after: u64, limit: usize) -> AuditExport;
+});
+
+checked!(ErasureStore {
+    fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Option<Revision>;
+    fn expire(&self, before: DateTime<Utc>) -> u64;
 });
 
 checked!(GaugeStore {
@@ -198,4 +213,15 @@ checked!(GaugeStore {
         &self, company: &CompanyId, gauge: &FeatureKey, level: Amount, limit: Option<Amount>
     ) -> LevelOutcome;
     fn list_holders(&self, company: &CompanyId, gauge: &FeatureKey, page: &PageRequest) -> Page<Holder>;
+});
+
+checked!(ReservationStore {
+    fn reserve(&self, debit: &Debit, expires_at: DateTime<Utc>) -> ReserveOutcome;
+    fn commit(
+        &self, company: &CompanyId, reservation: &ReceiptId, actual: Amount, at: DateTime<Utc>
+    ) -> Option<CommitOutcome>;
+    fn release_reservation(
+        &self, company: &CompanyId, reservation: &ReceiptId, at: DateTime<Utc>
+    ) -> Option<Reservation>;
+    fn reservation(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Reservation>;
 });

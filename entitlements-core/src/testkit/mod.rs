@@ -34,8 +34,12 @@
 )]
 
 pub mod alert;
+pub mod audit;
 pub mod billing;
+pub mod bus;
 pub mod debit;
+pub mod decision_cache;
+pub mod erasure;
 pub mod fixtures;
 mod flaky;
 pub mod gauge;
@@ -46,6 +50,8 @@ pub mod policy;
 pub mod race;
 mod random;
 pub mod receipt;
+pub mod record;
+pub mod reservation;
 pub mod snapshot;
 pub mod subscription;
 mod suite;

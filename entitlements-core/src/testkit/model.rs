@@ -14,8 +14,8 @@ use super::random::{FEW, Random, random_counter};
 use crate::facts::{Facts, Revision};
 use crate::policy::{Effect, Policy, Target};
 use crate::store::{
-    GaugeStore, GrantStore, Inserted, Page, PageRequest, PolicyStore, SnapshotStore, Store, StoreError,
-    StoreErrorKind, SubscriptionStore, UsageStore,
+    GaugeStore, GrantStore, Inserted, Page, PageRequest, PolicyStore, ReservationStore, SnapshotStore, Store,
+    StoreError, StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use crate::subscription::{Subscription, SubscriptionStatus};
 use crate::usage::{Debit, UsageAlert};
@@ -62,8 +62,11 @@ impl<S: Store> Model<'_, S> {
     async fn step(&mut self) {
         self.clock += TimeDelta::minutes(self.random.below(300).cast_signed());
         match self.random.below(100) {
-            0..45 => self.debit().await,
-            45..55 => self.refund().await,
+            0..27 => self.debit().await,
+            27..32 => self.record().await,
+            32..40 => self.reserve().await,
+            40..48 => self.end_reservation().await,
+            48..55 => self.refund().await,
             55..60 => self.receipt().await,
             60..68 => self.put_subscription().await,
             68..72 => self.addon().await,
@@ -84,6 +87,49 @@ impl<S: Store> Model<'_, S> {
         let debit = self.random_debit();
         let (expected, actual) = (self.memory.debit(&debit).await, self.store.debit(&debit).await);
         self.same(expected, actual, &debit);
+    }
+
+    async fn record(&mut self) {
+        let company = company(self.random.pick(&COMPANIES));
+        let events: Vec<_> = (0..self.random.below(4))
+            .map(|_| Debit { company: company.clone(), ..self.random_debit() })
+            .collect();
+        let expected = self.memory.record(&company, &events).await;
+        let actual = self.store.record(&company, &events).await;
+        self.same(expected, actual, &events);
+    }
+
+    async fn reserve(&mut self) {
+        let debit = self.random_debit();
+        let expiry = self.clock + TimeDelta::minutes(self.random.below(900).cast_signed());
+        let expected = self.memory.reserve(&debit, expiry).await;
+        let actual = self.store.reserve(&debit, expiry).await;
+        self.same(expected, actual, &(&debit, expiry));
+    }
+
+    async fn end_reservation(&mut self) {
+        let company = company(self.random.pick(&COMPANIES));
+        let key = key(&format!("k{}", self.random.below(150)));
+        let expected = self.memory.reservation(&company, &key).await;
+        let known = expected.as_ref().ok().cloned().flatten();
+        let actual = self.store.reservation(&company, &key).await;
+        self.same(expected, actual, &key);
+        let id = match known {
+            Some(known) => known.id().clone(),
+            None => receipt_id(&self.random.below(u64::from(self.receipts) + 2).to_string()),
+        };
+        if self.random.one_in(4) {
+            let expected = self.memory.release_reservation(&company, &id, self.clock).await;
+            let actual = self.store.release_reservation(&company, &id, self.clock).await;
+            self.same(expected, actual, &id);
+        } else {
+            let high = self.random.one_in(40);
+            let units =
+                units(if high { Amount::MAX.get() - self.random.below(3) } else { self.random.below(8) });
+            let expected = self.memory.commit(&company, &id, units, self.clock).await;
+            let actual = self.store.commit(&company, &id, units, self.clock).await;
+            self.same(expected, actual, &(id, units));
+        }
     }
 
     fn random_debit(&mut self) -> Debit {

@@ -152,6 +152,50 @@ macro_rules! store_suite {
             racing_releases_balance
             hostile_holders_never_mix
         }
+        $crate::store_cases! { [$(#[$attribute])*] $harness, reservation:
+            a_reservation_takes_units
+            reserved_units_are_taken
+            a_reservation_is_no_receipt
+            an_expired_reservation_is_free
+            expired_units_can_be_taken
+            freed_units_are_not_held_again
+            reservations_expire_one_by_one
+            a_commit_makes_a_receipt
+            a_commit_of_less_gives_the_rest_back
+            a_commit_of_nothing_has_no_receipt
+            a_commit_of_more_takes_what_fits
+            what_is_set_aside_always_fits
+            a_late_commit_takes_what_fits
+            a_commit_sees_what_has_expired
+            a_commit_counts_once
+            a_release_gives_everything_back
+            a_late_release_changes_nothing
+            an_unknown_reservation_is_none
+            a_repeated_reservation_counts_once
+            debits_and_reservations_share_their_keys
+            a_committed_receipt_is_refunded_exactly
+            reservations_raise_alerts
+            a_malformed_reservation_is_unsupported
+            large_reservations_do_not_overflow
+            a_reservation_takes_no_revision
+            hostile_reservations_never_mix
+            racing_reservations_never_pass_the_limit
+            racing_for_expired_units_never_passes_the_limit
+            racing_ends_end_once
+            racing_reservations_in_opposite_orders_all_succeed
+        }
+        $crate::store_cases! { [$(#[$attribute])*] $harness, record:
+            events_are_counted_in_order
+            an_empty_batch_records_nothing
+            what_has_happened_is_counted_beyond_the_limit
+            an_event_counts_once
+            the_key_of_a_reservation_conflicts
+            a_recorded_event_can_be_refunded
+            recorded_events_raise_alerts
+            a_batch_is_all_or_nothing
+            racing_batches_count_each_event_once
+            hostile_events_never_mix
+        }
         $crate::store_cases! { [$(#[$attribute])*] $harness, race:
             racing_debits_never_pass_the_limit
             racing_splits_never_pass_a_limit
@@ -163,6 +207,42 @@ macro_rules! store_suite {
             racing_companies_get_their_own_limit
             racing_duplicates_over_other_counters_count_once
             racing_debits_in_opposite_orders_all_succeed
+        }
+        $crate::store_cases! { [$(#[$attribute])*] $harness, audit:
+            an_entry_is_read_back_as_it_was_appended
+            instants_of_entries_are_kept_to_the_microsecond
+            a_company_without_entries_has_an_empty_page
+            entries_are_listed_newest_first
+            pages_of_entries_follow_each_other
+            new_entries_do_not_move_the_next_page
+            an_audit_cursor_that_no_page_gave_is_refused
+            entries_are_linked_to_a_chain
+            an_entry_appended_again_is_left_out
+            a_malformed_entry_is_unsupported
+            appending_nothing_changes_nothing
+            a_large_batch_is_appended
+            racing_appends_make_one_chain
+            racing_appends_of_the_same_entries_count_once
+            old_entries_expire_from_the_beginning
+            expiry_stops_at_the_first_entry_that_is_not_old
+            a_chain_goes_on_after_all_of_it_expired
+            a_part_of_the_chain_is_exported
+            hostile_companies_have_logs_of_their_own
+        }
+        $crate::store_cases! { [$(#[$attribute])*] $harness, erasure:
+            an_erasure_removes_every_fact
+            an_erasure_leaves_other_companies_alone
+            an_erasure_takes_a_revision
+            a_company_that_comes_back_starts_with_nothing
+            an_unknown_company_is_not_erased
+            a_second_erasure_changes_nothing
+            a_trace_is_enough_to_be_erased
+            an_erased_company_is_erased_again_when_it_comes_back
+            erased_entries_stay_under_a_pseudonym
+            old_receipts_expire
+            what_is_left_of_an_erasure_expires
+            racing_erasures_erase_once
+            debits_during_an_erasure_are_counted_or_gone
         }
         $crate::store_cases! { [$(#[$attribute])*] $harness, hostile:
             hostile_companies_never_mix
@@ -204,6 +284,7 @@ macro_rules! billing_suite {
             an_invoice_is_replaced_by_its_id
             pages_of_invoices_follow_each_other
             plan_features_are_replaced_as_a_whole
+            an_erasure_keeps_nothing_but_invoices_and_customers
             hostile_billing_ids_never_mix
         }
     };
@@ -237,6 +318,21 @@ macro_rules! store_case {
     };
 }
 
+/// Checks that the section of `list` after `heading` names every case of `source`, in order.
+#[cfg(test)]
+pub(super) fn assert_listed(list: &str, heading: &str, source: &str) {
+    let (_, section) = list.split_once(heading).expect("a section for the file");
+    let (section, _) = section.split_once('}').expect("an end of the section");
+    let listed: Vec<_> = section.split_whitespace().collect();
+    let cases: Vec<_> = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub async fn "))
+        .filter_map(|line| line.split(['(', '<']).next())
+        .collect();
+    assert!(!cases.is_empty(), "{heading} has no cases");
+    assert_eq!(listed, cases, "{heading}");
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -251,21 +347,15 @@ mod tests {
             ("receipt", include_str!("receipt.rs")),
             ("alert", include_str!("alert.rs")),
             ("gauge", include_str!("gauge.rs")),
+            ("reservation", include_str!("reservation.rs")),
+            ("record", include_str!("record.rs")),
             ("race", include_str!("race.rs")),
+            ("audit", include_str!("audit.rs")),
+            ("erasure", include_str!("erasure.rs")),
             ("hostile", include_str!("hostile.rs")),
             ("billing", include_str!("billing.rs")),
         ] {
-            let (_, section) =
-                list.split_once(&format!("$harness, {file}:\n")).expect("a section for the file");
-            let (section, _) = section.split_once('}').expect("an end of the section");
-            let listed: Vec<_> = section.split_whitespace().collect();
-            let cases: Vec<_> = source
-                .lines()
-                .filter_map(|line| line.strip_prefix("pub async fn "))
-                .filter_map(|line| line.split(['(', '<']).next())
-                .collect();
-            assert!(!cases.is_empty(), "{file} has no cases");
-            assert_eq!(listed, cases, "{file}");
+            super::assert_listed(list, &format!("$harness, {file}:\n"), source);
         }
     }
 }

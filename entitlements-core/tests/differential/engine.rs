@@ -103,6 +103,7 @@ pub(crate) fn facts(world: &World) -> Facts {
             .iter()
             .map(|(gauge, used)| GaugeLevel { gauge: key(gauge), used: amount(*used) })
             .collect(),
+        reserved_until: None,
         company,
     }
 }

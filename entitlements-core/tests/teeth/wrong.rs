@@ -2,6 +2,10 @@
 
 #[path = "gauges.rs"]
 mod gauges;
+#[path = "log.rs"]
+mod log;
+#[path = "reservations.rs"]
+mod reservations;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Mutex;
@@ -18,7 +22,7 @@ use entitlements_core::store::{
     GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
     SubscriptionStore, UsageStore,
 };
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use entitlements_core::{Amount, Grant, MemoryStore, Subscription};
 
 /// How often a caller gives way before it goes on alone.
@@ -30,22 +34,37 @@ type Result<T> = std::result::Result<T, StoreError>;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
     AlertsAgain,
+    AppendsAgain,
     ChecksOneQuota,
+    CommitsAgain,
+    CommitsWhatDoesNotFit,
     CountsHoldersAgain,
+    ErasesAgain,
+    ErasesSilently,
+    ExpiresLate,
     FoldsCase,
     ForgetsTallies,
     IgnoresUsers,
     KeepsRefusedKeys,
+    KeepsSalts,
+    LeavesHoles,
+    LeavesReceipts,
+    ListsByPlace,
     LoadsEndedGrants,
     LooksUpThenWrites,
     MixesStates,
+    NeverExpires,
     ReadsGaugesThenWrites,
     ReadsThenWrites,
+    RecordsOneByOne,
+    RecordsUpToTheLimit,
     RefundsTwice,
     RefusesHolders,
     RefusesLowerLevels,
     ReleasesAnybody,
+    ReleasesCommitted,
     RepeatsItems,
+    ReturnsToTheFirst,
     SharesKeys,
     ShowsNumbersOfNow,
     TurnsBuckets,
@@ -57,6 +76,7 @@ pub(crate) struct Store {
     wrong: Wrong,
     memory: MemoryStore,
     notes: Mutex<Notes>,
+    log: log::Notes,
     waiting: AtomicUsize,
 }
 
@@ -73,7 +93,13 @@ struct Notes {
 
 impl Store {
     pub(crate) fn new(wrong: Wrong) -> Self {
-        Self { wrong, memory: MemoryStore::default(), notes: Mutex::default(), waiting: AtomicUsize::new(0) }
+        Self {
+            wrong,
+            memory: MemoryStore::default(),
+            notes: Mutex::default(),
+            log: log::Notes::default(),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     fn is(&self, wrong: Wrong) -> bool {
@@ -243,6 +269,23 @@ impl UsageStore for Store {
         Ok(outcome)
     }
 
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>> {
+        if self.is(Wrong::RecordsOneByOne) || self.is(Wrong::RecordsUpToTheLimit) {
+            let mut outcomes = Vec::new();
+            for event in events {
+                let limited = self.is(Wrong::RecordsUpToTheLimit);
+                let event = if limited { event.clone() } else { event.clone().in_full() };
+                outcomes.push(match self.memory.debit(&event).await? {
+                    DebitOutcome::Duplicate(_) => RecordOutcome::Duplicate,
+                    DebitOutcome::Conflict => RecordOutcome::Conflict,
+                    DebitOutcome::Recorded(_) | DebitOutcome::Refused => RecordOutcome::Recorded,
+                });
+            }
+            return Ok(outcomes);
+        }
+        self.memory.record(company, events).await
+    }
+
     async fn refund(
         &self,
         company: &CompanyId,
@@ -260,7 +303,10 @@ impl UsageStore for Store {
     }
 
     async fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Result<Option<Receipt>> {
-        self.memory.receipt(company, key).await
+        let known = self.memory.receipt(company, key).await?;
+        let left =
+            self.notes.lock().unwrap().seen.get(key).filter(|_| self.is(Wrong::LeavesReceipts)).cloned();
+        Ok(known.or(left))
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>> {

@@ -1,5 +1,16 @@
 -- Every part as one JSON array of arrays: one statement, so one view of the database.
 -- A counter of zero says nothing: it was given back, or was made to be locked.
+WITH expired AS MATERIALIZED (
+    -- What counters hold of reservations that have expired: nothing, as a rule.
+    SELECT part ->> 0 AS meter, part ->> 1 AS bucket, (part ->> 2)::bigint AS period_start,
+        sum((part ->> 4)::bigint)::bigint AS units
+    FROM usage_reservations AS reservation
+    JOIN usage_receipts AS receipt
+        ON receipt.company_id = reservation.company_id AND receipt.receipt_id = reservation.receipt_id
+    CROSS JOIN json_array_elements(receipt.split) AS part
+    WHERE reservation.company_id = $1 AND NOT reservation.freed AND reservation.expires_at <= $2
+    GROUP BY 1, 2, 3
+)
 SELECT
     coalesce((SELECT revision FROM companies WHERE id = $1), 0),
     (SELECT policies FROM revision_sequence WHERE id = 1),
@@ -35,12 +46,18 @@ SELECT
         WHERE company_id = $1 AND voided_at IS NULL AND coalesce(ends_at, 9223372036854775807) > $2
     ), '[]'),
     coalesce((
-        SELECT json_agg(json_build_array(meter, bucket, period_start, used))::text
-        FROM usage_quotas
-        WHERE company_id = $1 AND coalesce(period_end, 9223372036854775807) > $2 AND used <> 0
+        SELECT json_agg(json_build_array(
+            quota.meter, quota.bucket, quota.period_start, quota.used - coalesce(expired.units, 0)
+        ))::text
+        FROM usage_quotas AS quota
+        LEFT JOIN expired
+            ON expired.meter = quota.meter AND expired.bucket = quota.bucket
+            AND expired.period_start = quota.period_start
+        WHERE quota.company_id = $1 AND coalesce(quota.period_end, 9223372036854775807) > $2 AND quota.used <> 0
     ), '[]'),
     coalesce((
         SELECT json_agg(json_build_array(gauge, level + holders))::text
         FROM usage_gauges
         WHERE company_id = $1 AND level + holders > 0
-    ), '[]')
+    ), '[]'),
+    (SELECT min(expires_at) FROM usage_reservations WHERE company_id = $1 AND NOT freed AND expires_at > $2)

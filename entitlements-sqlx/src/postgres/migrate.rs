@@ -19,8 +19,18 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
             include_str!("../../migrations/postgres/0001_usage.sql"),
         ),
     ),
-    (2, "usage", include_str!("../../migrations/postgres/0002_gauges.sql")),
+    (
+        2,
+        "usage",
+        concat!(
+            include_str!("../../migrations/postgres/0002_gauges.sql"),
+            include_str!("../../migrations/postgres/0002_reservations.sql"),
+            include_str!("../../migrations/postgres/0002_records.sql"),
+        ),
+    ),
+    (3, "audit", include_str!("../../migrations/postgres/0003_audit.sql")),
     (4, "billing", include_str!("../../migrations/postgres/0004_billing.sql")),
+    (5, "erasure", include_str!("../../migrations/postgres/0005_erasure.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing. Nothing is written if it is up to date.

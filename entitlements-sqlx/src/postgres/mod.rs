@@ -1,5 +1,6 @@
 //! The store in a PostgreSQL database.
 
+mod audit;
 mod billing;
 mod config;
 mod error;
@@ -7,6 +8,7 @@ mod gauges;
 mod grants;
 mod migrate;
 mod policies;
+mod reservations;
 mod snapshot;
 mod sql;
 mod subscriptions;
@@ -125,6 +127,15 @@ impl PostgresStore {
     ) -> Result<(), StoreError> {
         query.execute(&self.pool).await.map_err(failed(operation))?;
         Ok(())
+    }
+
+    /// Runs a writing statement without rows; returns how many rows it changed.
+    pub(crate) async fn affect(
+        &self,
+        operation: &'static str,
+        query: Statement<'_>,
+    ) -> Result<u64, StoreError> {
+        Ok(query.execute(&self.pool).await.map_err(failed(operation))?.rows_affected())
     }
 }
 

@@ -5,13 +5,16 @@ use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
-use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, UsageAlert};
+use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
+use sqlx::FromRow;
+use sqlx::postgres::PgRow;
 
-use super::{PostgresStore, sql};
-use crate::receipts;
-use crate::rows::{AlertRow, one};
+use super::{PostgresStore, Typed, sql};
+use crate::receipts::{self, events_json};
+use crate::rows::{AlertRow, ReceiptRow, one};
 
 const DEBIT: &str = "debit units";
+const RECORD: &str = "record usage";
 const REFUND: &str = "refund a receipt";
 const RECEIPT: &str = "read a receipt";
 const ALERTS: &str = "read the pending alerts";
@@ -26,36 +29,34 @@ impl UsageStore for PostgresStore {
         if !debit.is_well_formed() {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
-        let counters = Counters::of(debit);
-        let query = sqlx::query_as(sql::DEBIT)
-            .bind(debit.company.as_str())
-            .bind(debit.key.as_str())
-            .bind(debit.receipt.as_str())
-            .bind(debit.user.as_ref().map(UserId::as_str))
-            .bind(debit.meter.as_str())
-            .bind(debit.amount.as_i64())
-            .bind(debit.at.timestamp_micros())
-            .bind(debit.limit.map(Amount::as_i64))
-            .bind(debit.resets_at.map(|at| at.timestamp_micros()))
-            .bind(counters.meters)
-            .bind(counters.buckets)
-            .bind(counters.starts)
-            .bind(counters.ends)
-            .bind(counters.limits)
-            .bind(counters.numbers)
-            .bind(counters.lock_order)
-            .bind(counters.alert_places)
-            .bind(counters.alert_percents)
-            .bind(counters.alert_thresholds);
+        let query = bound(sql::DEBIT, debit);
         let answers: Vec<Answer> = self.read(DEBIT, query).await?;
         match answers.into_iter().next() {
             Some((Some(used), Some(split), None)) => receipts::recorded(DEBIT, debit, used, &split),
             Some((None, None, first)) => {
                 let first: Vec<_> = first.into_iter().map(|json| (json,)).collect();
-                Ok(receipts::not_recorded(debit, receipts::receipt(DEBIT, &first)?))
+                Ok(receipts::not_recorded(debit, receipts::known(DEBIT, &first)?))
             }
             _ => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
         }
+    }
+
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
+        let rows = events_json(RECORD, company, events)?;
+        if events.is_empty() {
+            return Ok(Vec::new());
+        }
+        let query = sqlx::query_as(sql::RECORD).bind(company.as_str()).bind(rows);
+        let answers: Vec<(bool, Option<String>)> = self.read(RECORD, query).await?;
+        if answers.len() != events.len() {
+            return Err(StoreError::new(StoreErrorKind::Corrupt, RECORD));
+        }
+        let outcomes = events.iter().zip(answers).map(|(event, answer)| match answer {
+            (true, None) => Ok(RecordOutcome::Recorded),
+            (false, Some(known)) => Ok(receipts::repeated(event, one::<ReceiptRow, _>(RECORD, &known)?)),
+            _ => Err(StoreError::new(StoreErrorKind::Corrupt, RECORD)),
+        });
+        outcomes.collect()
     }
 
     async fn refund(
@@ -98,6 +99,34 @@ impl UsageStore for PostgresStore {
             .bind(alert.threshold.as_i64());
         self.execute(ACKNOWLEDGE, query).await
     }
+}
+
+/// A statement with everything about a debit.
+pub(super) fn bound<'q, R>(statement: &'static str, debit: &'q Debit) -> Typed<'q, R>
+where
+    R: for<'r> FromRow<'r, PgRow>,
+{
+    let counters = Counters::of(debit);
+    sqlx::query_as(statement)
+        .bind(debit.company.as_str())
+        .bind(debit.key.as_str())
+        .bind(debit.receipt.as_str())
+        .bind(debit.user.as_ref().map(UserId::as_str))
+        .bind(debit.meter.as_str())
+        .bind(debit.amount.as_i64())
+        .bind(debit.at.timestamp_micros())
+        .bind(debit.limit.map(Amount::as_i64))
+        .bind(debit.resets_at.map(|at| at.timestamp_micros()))
+        .bind(counters.meters)
+        .bind(counters.buckets)
+        .bind(counters.starts)
+        .bind(counters.ends)
+        .bind(counters.limits)
+        .bind(counters.numbers)
+        .bind(counters.lock_order)
+        .bind(counters.alert_places)
+        .bind(counters.alert_percents)
+        .bind(counters.alert_thresholds)
 }
 
 /// The counters of a debit as the database takes them: an array for each property, tallies last. Places count from 1.

@@ -10,8 +10,18 @@ const OPERATION: &str = "bring the schema up to date";
 /// Each version of the schema: its number, its name, and the statements that make it out of the version before.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql")),
-    (2, "usage", include_str!("../../migrations/sqlite/0002_gauges.sql")),
+    (
+        2,
+        "usage",
+        concat!(
+            include_str!("../../migrations/sqlite/0002_gauges.sql"),
+            include_str!("../../migrations/sqlite/0002_reservations.sql"),
+            include_str!("../../migrations/sqlite/0002_records.sql"),
+        ),
+    ),
+    (3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
     (4, "billing", include_str!("../../migrations/sqlite/0004_billing.sql")),
+    (5, "erasure", include_str!("../../migrations/sqlite/0005_erasure.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.

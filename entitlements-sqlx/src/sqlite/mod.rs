@@ -1,5 +1,6 @@
 //! The store in a SQLite database.
 
+mod audit;
 mod billing;
 mod config;
 mod error;
@@ -7,6 +8,7 @@ mod gauges;
 mod grants;
 mod migrate;
 mod policies;
+mod reservations;
 mod snapshot;
 mod sql;
 mod subscriptions;
@@ -97,8 +99,19 @@ impl SqliteStore {
     where
         R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
-        let rows = query.fetch_all(&self.writer).await.map_err(failed(operation))?;
-        Ok(rows.into_iter().next())
+        Ok(self.write_all(operation, query).await?.into_iter().next())
+    }
+
+    /// Runs a writing statement with several rows.
+    pub(crate) async fn write_all<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        query.fetch_all(&self.writer).await.map_err(failed(operation))
     }
 
     /// Runs a writing statement that returns the revision of what it changed, if it changed something.
@@ -119,6 +132,15 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         query.execute(&self.writer).await.map_err(failed(operation))?;
         Ok(())
+    }
+
+    /// Runs a writing statement without rows; returns how many rows it changed.
+    pub(crate) async fn affect(
+        &self,
+        operation: &'static str,
+        query: Statement<'_>,
+    ) -> Result<u64, StoreError> {
+        Ok(query.execute(&self.writer).await.map_err(failed(operation))?.rows_affected())
     }
 
     /// Runs a reading statement.

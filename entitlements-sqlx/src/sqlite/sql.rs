@@ -5,13 +5,22 @@ use crate::sql::statements;
 statements! {
     ACKNOWLEDGE_ALERT = "acknowledge_alert.sql";
     ACQUIRE = "sqlite/acquire.sql";
+    AUDIT_APPEND = "sqlite/audit_append.sql";
+    AUDIT_BASE = "audit_base.sql";
+    AUDIT_END = "sqlite/audit_end.sql";
+    AUDIT_PAGE = "sqlite/audit_page.sql";
+    AUDIT_ROWS = "sqlite/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     CLAIM_EVENT = "claim_event.sql";
     CUSTOMER_OF = "customer_of.sql";
-    DEBIT = "sqlite/debit.sql";
+    DEBIT = "sqlite/debit.sql" + "sqlite/taking.sql" + "sqlite/debited.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
+    ERASE = "sqlite/erase.sql";
     EVENT_STATE = "event_state.sql";
+    EXPIRE_AUDIT = "expire_audit.sql";
+    EXPIRE_ERASURES = "sqlite/expire_erasures.sql";
+    EXPIRE_RECEIPTS = "expire_receipts.sql";
     FIND_CUSTOMER = "find_customer.sql";
     FIND_EVENT = "find_event.sql";
     FIND_GRANT = "sqlite/find_grant.sql";
@@ -43,12 +52,17 @@ statements! {
     RECEIPT_BY_ID = "sqlite/receipt_by_id.sql";
     RECEIPT_BY_KEY = "sqlite/receipt_by_key.sql";
     RECEIVE_EVENT = "receive_event.sql";
+    RECORD = "sqlite/record.sql";
     REFUND = "sqlite/refund.sql";
     RELEASE = "sqlite/release.sql";
     REMOVE_OVERRIDE = "sqlite/remove_override.sql";
     REMOVE_POLICY = "sqlite/remove_policy.sql";
     REPLACE_PLAN_FEATURES = "sqlite/replace_plan_features.sql";
     REPLACE_POLICY = "replace_policy.sql";
+    RESERVATION_BY_ID = "sqlite/reservation_by_id.sql";
+    RESERVATION_BY_KEY = "reservation_by_key.sql";
+    RESERVE = "sqlite/reserve.sql" + "sqlite/taking.sql" + "sqlite/reserved.sql";
+    SETTLE = "sqlite/settle.sql";
     SET_LEVEL = "set_level.sql";
     SUBSCRIPTION_HISTORY = "sqlite/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
@@ -78,7 +92,21 @@ mod tests {
 
     /// The steps that read a whole table or sort what they read; what a statement computes itself does not count.
     fn wasteful(plan: &[String]) -> Vec<&str> {
-        let own = ["counter", "room", "taking", "addition", "shown", "CONSTANT"];
+        let own = [
+            "reservation",
+            "expired",
+            "counter",
+            "wanted",
+            "room",
+            "keeping",
+            "taking",
+            "taken",
+            "addition",
+            "shown",
+            "part",
+            "last",
+            "CONSTANT",
+        ];
         let is_own = |name: &str| own.contains(&name);
         (plan.iter().map(String::as_str))
             .filter(|step| match step.strip_prefix("SCAN ") {
@@ -91,7 +119,8 @@ mod tests {
     #[tokio::test]
     async fn a_whole_table_and_a_sort_are_wasteful() {
         let mut connection = migrated().await;
-        let plan = plan(&mut connection, "SELECT at FROM usage_receipts WHERE amount = 1 ORDER BY at").await;
+        let plan =
+            plan(&mut connection, "SELECT at FROM usage_receipts WHERE amount = 1 ORDER BY resets_at").await;
         assert_eq!(wasteful(&plan), ["SCAN usage_receipts", "USE TEMP B-TREE FOR ORDER BY"]);
     }
 
@@ -105,6 +134,10 @@ mod tests {
                 "sqlite/policies.sql" => &["SCAN entitlement_policies"],
                 // The index holds nothing but what is pending.
                 "sqlite/pending_alerts.sql" => &["SCAN usage_alerts USING INDEX usage_alerts_pending"],
+                // What it sorts is what it is given.
+                "sqlite/audit_append.sql" => &["USE TEMP B-TREE FOR ORDER BY"],
+                // It stops at the first entry that is not old: what it reads goes.
+                "expire_audit.sql" => &["SCAN entitlement_checks"],
                 "due_events.sql" => &["SCAN billing_events USING INDEX billing_events_open"],
                 // Every row is what it is asked for.
                 "plan_features.sql" => &["SCAN billing_plan_features"],
@@ -128,7 +161,9 @@ mod tests {
             let (_, body) = text.split_once("BEGIN").unwrap();
             let body = body.trim_end().strip_suffix("END").unwrap();
             for statement in body.split(";\n").filter(|statement| !statement.trim().is_empty()) {
-                let plan = plan(&mut connection, &with_parameters(statement)).await;
+                // What ends a trigger cannot stand outside of one.
+                let statement = statement.replace("raise(ABORT, 'a counter cannot hold so many units')", "1");
+                let plan = plan(&mut connection, &with_parameters(&statement)).await;
                 assert_eq!(wasteful(&plan), [""; 0], "{name}: {statement}\n{plan:#?}");
                 explained += 1;
             }

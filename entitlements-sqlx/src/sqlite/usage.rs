@@ -1,17 +1,21 @@
 //! Debits, refunds and alerts: one statement each.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
-use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, UsageAlert};
+use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 
-use super::{SqliteStore, sql};
-use crate::receipts;
-use crate::rows::{AlertRow, one};
+use super::{SqliteStore, Typed, sql};
+use crate::receipts::{self, events_json};
+use crate::reservations::counters_json;
+use crate::rows::{AlertRow, ReceiptRow, one};
 
 const DEBIT: &str = "debit units";
+const RECORD: &str = "record usage";
 const REFUND: &str = "refund a receipt";
 const RECEIPT: &str = "read a receipt";
 const ALERTS: &str = "read the pending alerts";
@@ -23,23 +27,33 @@ impl UsageStore for SqliteStore {
         if !debit.is_well_formed() {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
-        let query = sqlx::query_as(sql::DEBIT)
-            .bind(debit.company.as_str())
-            .bind(debit.key.as_str())
-            .bind(debit.receipt.as_str())
-            .bind(debit.user.as_ref().map(UserId::as_str))
-            .bind(debit.meter.as_str())
-            .bind(debit.amount.as_i64())
-            .bind(debit.at.timestamp_micros())
-            .bind(debit.limit.map(Amount::as_i64))
-            .bind(debit.resets_at.map(|at| at.timestamp_micros()))
-            .bind(counters_json(debit));
+        let query = bound(sql::DEBIT, debit);
         if let Some((used, split)) = self.write::<(i64, String)>(DEBIT, query).await? {
             return receipts::recorded(DEBIT, debit, used, &split);
         }
         // A key that is found now may have been free then; then another call with it came first, which is the same thing.
-        let first = self.find_receipt(DEBIT, sql::RECEIPT_BY_KEY, &debit.company, debit.key.as_str()).await?;
+        let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(debit.company.as_str()).bind(debit.key.as_str());
+        let first = receipts::known(DEBIT, &self.read(DEBIT, query).await?)?;
         Ok(receipts::not_recorded(debit, first))
+    }
+
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
+        let rows = events_json(RECORD, company, events)?;
+        let query = sqlx::query_as(sql::RECORD).bind(company.as_str()).bind(rows);
+        let mut answers: Vec<(i64, bool, String)> = self.write_all(RECORD, query).await?;
+        answers.sort_by_key(|(place, ..)| *place);
+        if answers.len() != events.len() {
+            return Err(StoreError::new(StoreErrorKind::Corrupt, RECORD));
+        }
+        let mut recorded = HashSet::new();
+        let outcomes = events.iter().zip(answers).map(|(event, (_, is_new, known))| {
+            // Of several with one key the first is new.
+            if is_new && recorded.insert(&event.key) {
+                return Ok(RecordOutcome::Recorded);
+            }
+            Ok(receipts::repeated(event, one::<ReceiptRow, _>(RECORD, &known)?))
+        });
+        outcomes.collect()
     }
 
     async fn refund(
@@ -97,23 +111,17 @@ impl SqliteStore {
     }
 }
 
-/// The counters of a debit, as its statement reads them.
-fn counters_json(debit: &Debit) -> String {
-    let row = |bucket: Option<usize>, shown: bool, counter: &Counter| {
-        serde_json::json!([
-            bucket,
-            u8::from(shown),
-            counter.meter,
-            counter.bucket.to_string(),
-            counter.period.start.timestamp_micros(),
-            counter.period.end.map(|end| end.timestamp_micros()),
-            counter.limit,
-            counter.alerts,
-        ])
-    };
-    let buckets = debit.buckets.iter().enumerate().flat_map(|(number, bucket)| {
-        bucket.counters.iter().enumerate().map(move |(place, counter)| row(Some(number), place == 0, counter))
-    });
-    let tallies = debit.tallies.iter().map(|counter| row(None, false, counter));
-    serde_json::Value::Array(buckets.chain(tallies).collect()).to_string()
+/// A statement with everything about a debit.
+pub(super) fn bound<'q>(statement: &'static str, debit: &'q Debit) -> Typed<'q, (i64, String)> {
+    sqlx::query_as(statement)
+        .bind(debit.company.as_str())
+        .bind(debit.key.as_str())
+        .bind(debit.receipt.as_str())
+        .bind(debit.user.as_ref().map(UserId::as_str))
+        .bind(debit.meter.as_str())
+        .bind(debit.amount.as_i64())
+        .bind(debit.at.timestamp_micros())
+        .bind(debit.limit.map(Amount::as_i64))
+        .bind(debit.resets_at.map(|at| at.timestamp_micros()))
+        .bind(counters_json(debit))
 }

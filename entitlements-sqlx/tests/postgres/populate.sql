@@ -41,6 +41,24 @@ INSERT INTO usage_alerts (company_id, meter, bucket, period_start, percent, thre
 SELECT 'company ' || n, 'reports', 'plan/month/calendar', 1, 80, 8, 8, 1, n % 100 > 0
 FROM generate_series(1, 5000) AS n;
 
+INSERT INTO entitlement_checks (
+    sequence, id, at, company_id, feature, action, allowed, reason, source, tier, latency_us, salt, persons, hash
+)
+SELECT n, 'entry ' || n, n, 'company ' || n % 2000, 'forecast', 'view', FALSE, 'not_granted', 'default', 'store', 1,
+    repeat('0', 32), repeat('0', 64), repeat('0', 64)
+FROM generate_series(1, 10000) AS n;
+
+UPDATE audit_chain SET sequence = 10000;
+INSERT INTO usage_reservations (company_id, receipt_id, expires_at, counters, freed)
+SELECT company_id, receipt_id, 1, '[]', substr(receipt_id, 9)::bigint % 100 > 0
+FROM usage_receipts
+WHERE substr(receipt_id, 9)::bigint % 2 = 0;
+
+INSERT INTO usage_settlements (company_id, receipt_id, at, amount, used, split)
+SELECT company_id, receipt_id, 1, 0, 0, '[]'
+FROM usage_reservations
+WHERE freed;
+
 INSERT INTO billing_customers (id, company_id, livemode, created_at)
 SELECT 'cus ' || n, 'company ' || n, FALSE, 0 FROM generate_series(1, 5000) AS n;
 
@@ -57,6 +75,7 @@ INSERT INTO billing_invoices (
     id, company_id, status, currency, total, amount_due, amount_paid, attempt_count, period_start, period_end, created_at
 )
 SELECT 'in ' || n, 'company ' || n % 50, 'paid', 'eur', 0, 0, 0, 0, 0, 0, n FROM generate_series(1, 5000) AS n;
+
 INSERT INTO usage_gauges (company_id, gauge, level, holders)
 SELECT 'company ' || n, 'desks', 3, 2
 FROM generate_series(1, 4000) AS n;

@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use entitlements_core::gauge::AcquireOutcome;
+use entitlements_core::reservation::ReserveOutcome;
 use entitlements_core::store::{
-    GaugeStore, GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
+    GaugeStore, GrantStore, PageRequest, PolicyStore, ReservationStore, SnapshotStore, SubscriptionStore,
+    UsageStore,
 };
 use entitlements_core::testkit::fixtures::{
     addon, company, debit, feature, grant, grant_id, granted, holder, key, monthly, now, overriding, policy,
     policy_id, receipt_id, subscription, subscription_id, units,
 };
-use entitlements_core::usage::{Debit, DebitOutcome};
+use entitlements_core::usage::{Debit, DebitOutcome, RecordOutcome};
 use entitlements_sqlx::{PostgresConfig, PostgresStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy};
 use tokio::net::tcp::OwnedReadHalf;
@@ -134,6 +136,19 @@ async fn every_call_is_one_statement() {
         one!(store.refund(&acme, &receipt_id(&id("a")), now()));
         one!(store.refund(&acme, &receipt_id(&id("a")), now()));
         one!(store.pending_alerts(10));
+        let soon = now() + chrono::TimeDelta::seconds(1);
+        let reserving = taken("r", 2);
+        assert!(matches!(one!(store.reserve(&reserving, soon)), ReserveOutcome::Reserved(_)));
+        assert!(matches!(one!(store.reserve(&reserving, soon)), ReserveOutcome::Duplicate(_)));
+        assert!(matches!(one!(store.reserve(&taken("r", 1), soon)), ReserveOutcome::Conflict));
+        assert!(matches!(one!(store.reserve(&taken("s", 20), soon)), ReserveOutcome::Refused));
+        one!(store.reservation(&acme, &reserving.key));
+        assert!(one!(store.commit(&acme, &reserving.receipt, units(3), now())).is_some());
+        assert!(one!(store.release_reservation(&acme, &reserving.receipt, now())).is_some());
+        assert!(matches!(one!(store.reserve(&taken("t", 1), soon)), ReserveOutcome::Reserved(_)));
+        let expired = Debit { at: soon, ..taken("u", 1) };
+        assert!(matches!(one!(store.debit(&expired)), DebitOutcome::Recorded(_)));
+        assert_eq!(one!(store.record(&acme, &[taken("v", 1), taken("w", 1)])), [RecordOutcome::Recorded; 2]);
         let seats = feature("seats");
         let one = Some(units(1));
         assert_eq!(

@@ -1,14 +1,16 @@
 //! What the server reads to answer: never a whole table, also within functions and triggers.
 
+use chrono::TimeDelta;
 use entitlements_core::store::{
-    GaugeStore, GrantStore, PageRequest, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore,
+    AuditStore, ErasureStore, GaugeStore, GrantStore, PageRequest, PolicyStore, ReservationStore,
+    SnapshotStore, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{
-    addon, company, debit, feature, grant, grant_id, granted, holder, key, monthly, now, overriding, policy,
-    policy_id, receipt_id, subscription, subscription_id, units,
+    addon, at, audited, company, debit, feature, grant, grant_id, granted, holder, key, monthly, now,
+    overriding, policy, policy_id, receipt_id, subscription, subscription_id, units,
 };
-use entitlements_core::usage::Counter;
+use entitlements_core::usage::{Counter, Debit};
 use entitlements_sqlx::{PostgresConfig, PostgresStore};
 
 use crate::server::{in_schema, meddle, new_schema, stranger, url};
@@ -20,7 +22,7 @@ async fn scans(schema: &str) -> Vec<(String, i64)> {
     while !sqlx::query_scalar::<_, bool>(gone).bind(schema).fetch_one(&mut connection).await.unwrap() {}
     sqlx::query_as(
         "SELECT relname::text, seq_scan FROM pg_stat_user_tables
-         WHERE schemaname = $1 AND relname NOT IN ('revision_sequence', 'entitlements_schema') ORDER BY relname",
+         WHERE schemaname = $1 AND relname NOT IN ('revision_sequence', 'audit_chain', 'entitlements_schema') ORDER BY relname",
     )
     .bind(schema)
     .fetch_all(&mut connection)
@@ -74,16 +76,39 @@ async fn no_call_reads_a_whole_table() {
         for alert in store.pending_alerts(1).await.unwrap() {
             store.acknowledge_alert(&alert).await.unwrap();
         }
+        let reserving = |key: &str| debit(&name, key, 1, [granted("g", 1), alerting.clone()]);
+        let (soon, now) = (now() + TimeDelta::seconds(1), now());
+        for key in ["r1", "r1", "r2", "r3", "r4"] {
+            store.reserve(&reserving(key), soon).await.unwrap();
+        }
+        for at in [now, soon] {
+            store.commit(&company, &receipt_id("receipt of r1"), units(2), at).await.unwrap().unwrap();
+        }
+        store.release_reservation(&company, &receipt_id("receipt of r2"), now).await.unwrap();
+        store.load(&company, soon).await.unwrap();
+        // The last one expires.
+        store.debit(&Debit { at: soon, ..reserving("d") }).await.unwrap();
+        store.reservation(&company, &entitlements_core::testkit::fixtures::key("r3")).await.unwrap();
+        store.refund(&company, &receipt_id("receipt of r1"), now).await.unwrap();
+        let events = ["e1", "e1", "e2"].map(|key| Debit { at: soon, ..reserving(key) });
+        store.record(&company, &events).await.unwrap();
         let seats = feature("seats");
         for name in ["ada", "ada", "bob", "cid"] {
-            store.acquire(&company, &seats, &holder(name), Some(units(2)), now()).await.unwrap();
+            store.acquire(&company, &seats, &holder(name), Some(units(2)), now).await.unwrap();
         }
         for level in [0, 1, 9] {
             store.set_level(&company, &seats, units(level), Some(units(3))).await.unwrap();
         }
         store.list_holders(&company, &seats, &PageRequest::first(1)).await.unwrap();
         assert!(store.release(&company, &seats, &holder("ada")).await.unwrap());
-        store.load(&company, now()).await.unwrap();
+        store.load(&company, now).await.unwrap();
+        store.append(&[audited(&id, &name), audited("a known one", "acme")]).await.unwrap();
+        store.audit_page(&company, &PageRequest::first(2)).await.unwrap();
+        store.audit_rows(5_000, 2).await.unwrap();
+        store.expire_audit(at("1970-01-01T00:00:00Z") + TimeDelta::microseconds(round.into())).await.unwrap();
+        store.expire(at("1970-01-01T00:00:00Z")).await.unwrap();
+        store.erase(&company, now).await.unwrap().unwrap();
+        store.load(&company, now).await.unwrap();
     }
     store.close().await;
     assert_eq!(scans(&schema).await, before);

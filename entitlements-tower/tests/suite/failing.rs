@@ -1,18 +1,21 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use entitlements_core::audit::Audit;
+use entitlements_core::observer::Tier;
 use entitlements_core::policy::{Effect, Policy, Target};
-use entitlements_core::store::{StoreErrorKind, SubscriptionStore};
+use entitlements_core::store::{PageRequest, StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
-use entitlements_core::testkit::fixtures::{at, feature, now, plan, policy, subscription};
-use entitlements_core::{Context, Decision};
+use entitlements_core::testkit::fixtures::{at, company, feature, now, plan, policy, subscription};
+use entitlements_core::{CacheConfig, Context, Decision, Entitlements};
 use entitlements_tower::{EntitlementLayer, FailMode, Rule};
 use http::{Request, Response};
 use tower::{Layer, ServiceExt};
 
 use crate::probe::Probe;
 use crate::store::Weather;
-use crate::world::{World, request};
+use crate::world::{World, catalog, request};
 
 const DOWN: Weather = Weather::Down(StoreErrorKind::Unavailable);
 const FIVE_MINUTES: FailMode = FailMode::LastKnown { max_age: Duration::from_mins(5) };
@@ -39,6 +42,31 @@ async fn closed_refuses_even_what_was_just_allowed() {
 }
 
 #[tokio::test]
+async fn what_is_decided_without_live_facts_is_noted_as_such() {
+    let mut world = World::new().await;
+    let audit = Audit::new(world.store.clone());
+    world.entitlements = Entitlements::builder(catalog())
+        .store(world.store.clone())
+        .clock(Arc::clone(&world.clock))
+        .cache(CacheConfig::disabled())
+        .observer(audit.clone())
+        .build();
+    let layer = world.builder(FIVE_MINUTES).build().unwrap();
+    assert_eq!(status(&layer, request("GET", "/boardroom", "pro-co")).await, 200);
+    world.store.set(DOWN);
+    assert_eq!(status(&layer, request("GET", "/boardroom", "pro-co")).await, 200);
+    // Nothing was decided here: it is an error, and no entry.
+    assert_eq!(status(&layer, request("GET", "/boardroom", "starter-co")).await, 503);
+    assert!(audit.flush().await.is_err());
+    world.store.set(Weather::Fair);
+    audit.flush().await.unwrap();
+    let page = world.entitlements.audit(&company("pro-co"), &PageRequest::first(10)).await.unwrap();
+    let noted: Vec<_> = page.items.iter().map(|entry| (entry.allowed, entry.tier)).collect();
+    assert_eq!(noted, [(true, Tier::Degraded), (true, Tier::Store)]);
+    assert_eq!(audit.stats().stored, 2);
+}
+
+#[tokio::test]
 async fn last_known_serves_allows_and_denials_until_they_are_too_old() {
     let world = World::new().await;
     let layer = world.builder(FIVE_MINUTES).build().unwrap();
@@ -58,7 +86,7 @@ async fn last_known_serves_allows_and_denials_until_they_are_too_old() {
 }
 
 #[tokio::test]
-async fn last_known_knows_only_the_same_request() {
+async fn last_known_knows_only_the_same_company() {
     let world = World::new().await;
     let layer = world.builder(FIVE_MINUTES).build().unwrap();
     let with_region = |region: &str| {
@@ -69,9 +97,8 @@ async fn last_known_knows_only_the_same_request() {
     assert_eq!(status(&layer, with_region("eu")).await, 200);
     world.store.set(DOWN);
     assert_eq!(status(&layer, with_region("eu")).await, 200);
-    assert_eq!(status(&layer, with_region("us")).await, 503);
-    assert_eq!(status(&layer, request("GET", "/boardroom", "pro-co")).await, 503);
-    assert_eq!(status(&layer, request("POST", "/boardroom", "pro-co")).await, 503);
+    assert_eq!(status(&layer, with_region("us")).await, 200);
+    assert_eq!(status(&layer, request("GET", "/boardroom", "pro-co")).await, 200);
     assert_eq!(status(&layer, request("GET", "/boardroom", "starter-co")).await, 503);
 }
 
@@ -88,7 +115,7 @@ async fn what_is_served_from_memory_says_how_old_it_is() {
 }
 
 #[tokio::test]
-async fn last_known_serves_nothing_that_has_expired() {
+async fn last_known_gives_nothing_that_has_ended() {
     let world = World::new().await;
     let ending = Subscription {
         plan: plan("pro"),
@@ -102,7 +129,7 @@ async fn last_known_serves_nothing_that_has_expired() {
     world.clock.advance(TimeDelta::seconds(59));
     assert_eq!(status(&layer, request("GET", "/boardroom", "ending-co")).await, 200);
     world.clock.advance(TimeDelta::seconds(1));
-    assert_eq!(status(&layer, request("GET", "/boardroom", "ending-co")).await, 503);
+    assert_eq!(status(&layer, request("GET", "/boardroom", "ending-co")).await, 402);
 }
 
 #[tokio::test]

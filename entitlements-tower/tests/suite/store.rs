@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use entitlements_core::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord};
 use entitlements_core::facts::{AddOnQuantity, Facts, Override, Revision};
 use entitlements_core::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use entitlements_core::grant::Grant;
@@ -11,12 +12,13 @@ use entitlements_core::id::{
     CompanyId, FeatureKey, GrantId, HolderId, IdempotencyKey, PolicyId, ReceiptId, SubscriptionId,
 };
 use entitlements_core::policy::Policy;
+use entitlements_core::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use entitlements_core::store::{
-    GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore, SnapshotStore, StoreError,
-    StoreErrorKind, SubscriptionStore, UsageStore,
+    AuditStore, ErasureStore, GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore,
+    ReservationStore, SnapshotStore, StoreError, StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt, UsageAlert};
+use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use entitlements_core::{Amount, MemoryStore};
 
 /// How the store fails.
@@ -97,6 +99,29 @@ forward!(PolicyStore {
     fn list_policies(&self, page: &PageRequest) -> Page<Policy>;
 });
 
+forward!(AuditStore {
+    fn append(&self, records: &[AuditRecord]) -> ();
+    fn audit_page(&self, company: &CompanyId, page: &PageRequest) -> Page<AuditEntry>;
+    fn expire_audit(&self, before: DateTime<Utc>) -> AuditHead;
+    fn audit_rows(&self, after: u64, limit: usize) -> AuditExport;
+});
+
+forward!(ErasureStore {
+    fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Option<Revision>;
+    fn expire(&self, before: DateTime<Utc>) -> u64;
+});
+
+forward!(ReservationStore {
+    fn reserve(&self, debit: &Debit, expires_at: DateTime<Utc>) -> ReserveOutcome;
+    fn commit(
+        &self, company: &CompanyId, reservation: &ReceiptId, actual: Amount, at: DateTime<Utc>
+    ) -> Option<CommitOutcome>;
+    fn release_reservation(
+        &self, company: &CompanyId, reservation: &ReceiptId, at: DateTime<Utc>
+    ) -> Option<Reservation>;
+    fn reservation(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Reservation>;
+});
+
 forward!(GaugeStore {
     fn acquire(
         &self, company: &CompanyId, gauge: &FeatureKey, holder: &HolderId, limit: Option<Amount>, at: DateTime<Utc>
@@ -121,6 +146,10 @@ impl UsageStore for FlakyStore {
             Weather::DebitsHang { .. } => std::future::pending().await,
             _ => Ok(outcome),
         }
+    }
+
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
+        self.up()?.record(company, events).await
     }
 
     async fn refund(

@@ -103,11 +103,11 @@ impl World {
         }
         let clock = Arc::new(ManualClock::at(now()));
         let entitlements =
-            // Without a cache, so that the weather of the store is felt at once.
+            // Nothing in memory is young enough, so that the weather of the store is felt at once.
             Entitlements::builder(catalog)
                 .store(store.clone())
                 .clock(Arc::clone(&clock))
-                .cache(CacheConfig::disabled())
+                .cache(CacheConfig::default().with_max_age(std::time::Duration::ZERO))
                 .build();
         Self { store, clock, entitlements }
     }

@@ -1,7 +1,10 @@
-//! The API under `/api/entitlements`: a room for each resource.
+//! The API under `/api`: a room for each resource.
 
 mod addons;
+mod audit;
+mod cache;
 mod check;
+mod companies;
 mod grants;
 mod holders;
 mod overrides;
@@ -12,7 +15,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post, put};
+use axum::routing::{delete, get, post, put};
 
 use crate::app::App;
 use crate::auth::authenticate;
@@ -23,8 +26,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     let routes = Router::new()
         .route("/check", post(check::check))
         .route("/explain", post(check::explain))
+        .route("/audit", get(audit::list))
         .route("/grants", post(grants::create).get(grants::list))
-        .route("/grants/{id}", axum::routing::delete(grants::void))
+        .route("/grants/{id}", delete(grants::void))
         .route("/policies", post(policies::create).get(policies::list))
         .route("/policies/{id}", get(policies::find).put(policies::replace).delete(policies::remove))
         .route("/usage", post(usage::record))
@@ -32,8 +36,14 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/holders", post(holders::acquire).get(holders::list).delete(holders::release))
         .route("/levels", put(holders::set_level))
         .route("/addons", put(addons::put))
+        .route("/invalidate", post(cache::invalidate))
+        .route("/cache", get(cache::stats))
         .route("/overrides", put(overrides::put).delete(overrides::remove))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
-    Router::new().nest("/api/entitlements", routes)
+    let companies = Router::new()
+        .route("/{company}", delete(companies::erase))
+        .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
+    Router::new().nest("/api/entitlements", routes).nest("/api/companies", companies)
 }

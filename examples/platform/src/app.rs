@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::from_fn;
 use entitlements_core::Entitlements;
+use entitlements_core::audit::Audit;
 use entitlements_core::store::SharedStore;
+use entitlements_redis::RedisDecisionCache;
 use entitlements_tower::EntitlementLayer;
 
 use crate::development::Development;
@@ -20,8 +22,12 @@ pub(crate) struct App {
     pub(crate) entitlements: Entitlements,
     /// For what the handle does not offer: add-ons, overrides, alerts, demo subscriptions.
     pub(crate) store: SharedStore,
+    /// Takes note of every decision.
+    pub(crate) audit: Audit,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,
+    /// What processes share, if they do.
+    pub(crate) redis: Option<Arc<RedisDecisionCache>>,
     /// In development mode only.
     pub(crate) development: Option<Development>,
 }
@@ -32,12 +38,14 @@ impl App {
     pub(crate) fn over(store: SharedStore) -> Self {
         let catalog: entitlements_core::Catalog = include_str!("../catalog.toml").parse().unwrap();
         let metrics = Metrics::new().unwrap();
+        let audit = Audit::new(Arc::clone(&store));
         let entitlements = Entitlements::builder(catalog)
             .shared_store(Arc::clone(&store))
             .observer(crate::metrics::observer(&metrics))
+            .observer(audit.clone())
             .build();
         let tokens = Tokens::new(&secrecy::SecretString::from("secret"));
-        Self { entitlements, store, tokens, metrics, development: None }
+        Self { entitlements, store, audit, tokens, metrics, redis: None, development: None }
     }
 }
 

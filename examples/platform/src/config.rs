@@ -3,17 +3,23 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 
+use chrono::TimeDelta;
+use entitlements_redis::RedisConfig;
 use entitlements_tower::FailMode;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::database::Database;
 use crate::environment::Environment;
+use crate::retention::Retention;
 use crate::start_error::StartError;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 
 /// The shortest secret that HS256 should have, in bytes.
 const GOOD_SECRET: usize = 32;
+
+/// The longest retention, in days: a century.
+const MOST_DAYS: i64 = 36_500;
 
 /// How the platform is to run.
 ///
@@ -25,6 +31,9 @@ const GOOD_SECRET: usize = 32;
 /// | `PLATFORM_DEV` | `1`: development mode; `0`: never |
 /// | `CATALOG_PATH` | a catalog file instead of the built-in one |
 /// | `ENTITLEMENT_FAIL_MODE` | `closed` (default), `last-known` or `open` |
+/// | `AUDIT_RETENTION_DAYS` | how long decisions are kept in the audit log, 1 to 36500; for ever |
+/// | `RECEIPT_RETENTION_DAYS` | how long receipts and idempotency keys are kept, 35 to 36500; for ever |
+/// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes |
 /// | `APP_URL` | where customers find the application |
 #[derive(Debug)]
 pub struct Config {
@@ -34,6 +43,8 @@ pub struct Config {
     pub(crate) development: bool,
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) fail_mode: FailMode,
+    pub(crate) redis: Option<RedisConfig>,
+    pub(crate) retention: Retention,
     /// For `${NAME}` in the catalog.
     pub(crate) environment: Environment,
     /// What is accepted and probably not meant, to be logged.
@@ -65,6 +76,10 @@ impl Config {
         let dev = kept(&mut lines, "PLATFORM_DEV", development(&environment));
         let fail_mode = kept(&mut lines, "ENTITLEMENT_FAIL_MODE", fail_mode(&environment));
         let catalog = kept(&mut lines, "CATALOG_PATH", catalog(&environment));
+        let audit = kept(&mut lines, "AUDIT_RETENTION_DAYS", days(&environment, "AUDIT_RETENTION_DAYS", 1));
+        let receipts =
+            kept(&mut lines, "RECEIPT_RETENTION_DAYS", days(&environment, "RECEIPT_RETENTION_DAYS", 35));
+        let retention = Retention { audit: audit.flatten(), receipts: receipts.flatten() };
         kept(&mut lines, "APP_URL", web_address(&environment, "APP_URL"));
         kept(&mut lines, "STRIPE_API_BASE", web_address(&environment, "STRIPE_API_BASE"));
         let redis = kept(&mut lines, "REDIS_URL", redis(&environment));
@@ -90,8 +105,19 @@ impl Config {
         else {
             return Err(StartError::all(lines));
         };
-        let warnings = warnings(&environment, secret.as_ref(), redis == Some(true));
-        Ok(Self { addresses, database, secret, development, catalog, fail_mode, environment, warnings })
+        let warnings = warnings(&environment, secret.as_ref());
+        Ok(Self {
+            addresses,
+            database,
+            secret,
+            development,
+            catalog,
+            fail_mode,
+            redis: redis.flatten(),
+            retention,
+            environment,
+            warnings,
+        })
     }
 }
 
@@ -131,6 +157,15 @@ fn fail_mode(environment: &Environment) -> Result<FailMode, String> {
         .map_or(Ok(FailMode::Closed), |word| word.parse::<FailMode>().map_err(|error| error.to_string()))
 }
 
+/// A number of days, if the variable is set.
+fn days(environment: &Environment, name: &str, least: i64) -> Result<Option<TimeDelta>, String> {
+    let Some(text) = environment.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    match text.parse() {
+        Ok(days) if (least..=MOST_DAYS).contains(&days) => Ok(Some(TimeDelta::days(days))),
+        _ => Err(format!("`{text}` is not a whole number of days from {least} to {MOST_DAYS}")),
+    }
+}
+
 fn catalog(environment: &Environment) -> Result<Option<PathBuf>, String> {
     match environment.get("CATALOG_PATH") {
         None => Ok(None),
@@ -151,24 +186,23 @@ fn web_address(environment: &Environment, name: &str) -> Result<(), String> {
     }
 }
 
-/// Whether the variable is set.
-fn redis(environment: &Environment) -> Result<bool, String> {
-    match environment.get("REDIS_URL").filter(|url| !url.is_empty()) {
-        None => Ok(false),
-        Some(url) if url.starts_with("redis://") || url.starts_with("rediss://") => Ok(true),
-        Some(_) => Err("must be an address that begins with redis:// or rediss://".into()),
+/// The server of the shared cache and the bus, if there is to be one.
+fn redis(environment: &Environment) -> Result<Option<RedisConfig>, String> {
+    let Some(url) = environment.get("REDIS_URL").filter(|url| !url.is_empty()) else { return Ok(None) };
+    // What it says is not repeated: it may hold a password.
+    let wrong = || "must be an address that begins with redis:// or rediss://".to_owned();
+    if !url.starts_with("redis://") && !url.starts_with("rediss://") {
+        return Err(wrong());
     }
+    RedisConfig::new(url).map(Some).map_err(|_| wrong())
 }
 
-fn warnings(environment: &Environment, secret: Option<&SecretString>, redis: bool) -> Vec<String> {
+fn warnings(environment: &Environment, secret: Option<&SecretString>) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(secret) = secret
         && secret.expose_secret().len() < GOOD_SECRET
     {
         warnings.push(format!("JWT_SECRET is shorter than {GOOD_SECRET} bytes: it can be guessed"));
-    }
-    if redis {
-        warnings.push("REDIS_URL is not used by this build".into());
     }
     for name in ["STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET"] {
         if environment.get(name).is_some_and(|value| !value.is_empty()) {
@@ -251,9 +285,10 @@ mod tests {
     }
 
     #[test]
-    fn what_this_build_does_not_use_is_said() {
-        let config = read(&[("JWT_SECRET", "short"), ("REDIS_URL", "redis://r")]).unwrap();
-        assert_eq!(config.warnings.len(), 2, "{:?}", config.warnings);
-        assert!(!format!("{config:?}").contains("short\""), "{config:?}");
+    fn a_short_secret_is_warned_of_and_no_secret_is_shown() {
+        let config = read(&[("JWT_SECRET", "short"), ("REDIS_URL", "redis://:hunter2@r")]).unwrap();
+        assert_eq!(config.warnings.len(), 1, "{:?}", config.warnings);
+        let shown = format!("{config:?}");
+        assert!(!shown.contains("short\"") && !shown.contains("hunter2"), "{config:?}");
     }
 }

@@ -32,6 +32,7 @@ mod problem;
 mod query;
 mod read;
 mod reload;
+mod retention;
 mod shape;
 mod signals;
 mod start_error;

@@ -1,11 +1,17 @@
 //! Metrics: counts what the handle does, with labels that are bounded by the catalog. Never the subject.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
-use entitlements_core::observer::{Event, Observer};
+use entitlements_core::audit::AuditStats;
+use entitlements_core::bus::Change;
+use entitlements_core::observer::{Event, Observer, Tier};
 use entitlements_core::usage::DebitOutcome;
-use entitlements_core::{Decision, Reason};
-use prometheus::{Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts, Registry, TextEncoder};
+use entitlements_core::{CacheStats, Decision, Reason};
+use entitlements_redis::RedisHealth;
+use prometheus::{
+    Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
 
 /// Seconds: from what memory answers in to what nobody waits for.
 const BUCKETS: [f64; 10] = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 0.01, 0.05, 0.25, 1.0];
@@ -15,7 +21,9 @@ const BUCKETS: [f64; 10] = [0.000_01, 0.000_05, 0.000_1, 0.000_5, 0.001, 0.005, 
 pub(crate) struct Metrics {
     registry: Registry,
     decisions: IntCounterVec,
-    seconds: Histogram,
+    seconds: HistogramVec,
+    shared: IntCounterVec,
+    invalidations: IntCounterVec,
     store_errors: IntCounter,
     debits: IntCounterVec,
 }
@@ -28,12 +36,21 @@ impl Metrics {
                 Opts::new("entitlements_decisions_total", "Decisions, by feature, outcome and reason."),
                 &["feature", "outcome", "reason"],
             )?,
-            seconds: Histogram::with_opts(
+            seconds: HistogramVec::new(
                 HistogramOpts::new(
                     "entitlements_decision_seconds",
-                    "How long checks took, loading included, in seconds.",
+                    "How long decisions took, loading included, in seconds, by where the facts came from.",
                 )
                 .buckets(BUCKETS.into()),
+                &["tier"],
+            )?,
+            shared: IntCounterVec::new(
+                Opts::new("entitlements_shared_cache_total", "Questions to the shared cache, by outcome."),
+                &["outcome"],
+            )?,
+            invalidations: IntCounterVec::new(
+                Opts::new("entitlements_invalidations_total", "What was forgotten because it changed."),
+                &["what"],
             )?,
             store_errors: IntCounter::new(
                 "entitlements_store_errors_total",
@@ -48,9 +65,20 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.store_errors.clone()))?;
         metrics.registry.register(Box::new(metrics.debits.clone()))?;
+        metrics.registry.register(Box::new(metrics.shared.clone()))?;
+        metrics.registry.register(Box::new(metrics.invalidations.clone()))?;
         // A counter that is there from the start makes the first event visible as a change.
         for outcome in ["recorded", "duplicate", "conflict", "refused"] {
             metrics.debits.with_label_values(&[outcome]);
+        }
+        for tier in Tier::ALL {
+            metrics.seconds.with_label_values(&[tier.as_str()]);
+        }
+        for outcome in ["hit", "miss"] {
+            metrics.shared.with_label_values(&[outcome]);
+        }
+        for what in ["company", "policies", "everything"] {
+            metrics.invalidations.with_label_values(&[what]);
         }
         Ok(metrics)
     }
@@ -62,6 +90,60 @@ impl Metrics {
             tracing::error!(%error, "the metrics cannot be written");
         }
         String::from_utf8(text).unwrap_or_default()
+    }
+
+    /// What became of the entries of the audit log, as Prometheus reads it.
+    pub(crate) fn audit_text(stats: &AuditStats) -> String {
+        format!(
+            "# HELP entitlements_audit_entries_total Decisions to be noted, by what became of the note.\n\
+             # TYPE entitlements_audit_entries_total counter\n\
+             entitlements_audit_entries_total{{outcome=\"stored\"}} {}\n\
+             entitlements_audit_entries_total{{outcome=\"dropped\"}} {}\n\
+             entitlements_audit_entries_total{{outcome=\"refused\"}} {}\n\
+             # HELP entitlements_audit_failures_total Attempts to write notes that failed; they are repeated.\n\
+             # TYPE entitlements_audit_failures_total counter\n\
+             entitlements_audit_failures_total {}\n\
+             # HELP entitlements_audit_waiting Notes that wait to be written.\n\
+             # TYPE entitlements_audit_waiting gauge\n\
+             entitlements_audit_waiting {}\n",
+            stats.stored, stats.dropped, stats.refused, stats.failures, stats.waiting
+        )
+    }
+
+    /// How the caches do, as Prometheus reads it.
+    pub(crate) fn cache_text(process: &CacheStats, redis: Option<RedisHealth>) -> String {
+        let mut text = format!(
+            "# HELP entitlements_cache_entries Companies in the memory of the process.\n\
+             # TYPE entitlements_cache_entries gauge\n\
+             entitlements_cache_entries {}\n\
+             # HELP entitlements_cache_total Look-ups in the memory of the process, by outcome.\n\
+             # TYPE entitlements_cache_total counter\n\
+             entitlements_cache_total{{outcome=\"hit\"}} {}\n\
+             entitlements_cache_total{{outcome=\"miss\"}} {}\n",
+            process.entries, process.hits, process.misses
+        );
+        if let Some(redis) = redis {
+            let failures = redis.failures;
+            // Writing to a text cannot fail.
+            let _ = write!(
+                text,
+                "# HELP entitlements_redis_connected Whether Redis is connected.\n\
+                 # TYPE entitlements_redis_connected gauge\n\
+                 entitlements_redis_connected {}\n\
+                 # HELP entitlements_redis_failures_total What went wrong with Redis, by kind.\n\
+                 # TYPE entitlements_redis_failures_total counter\n\
+                 entitlements_redis_failures_total{{kind=\"timeout\"}} {}\n\
+                 entitlements_redis_failures_total{{kind=\"connection\"}} {}\n\
+                 entitlements_redis_failures_total{{kind=\"refused\"}} {}\n\
+                 entitlements_redis_failures_total{{kind=\"garbage\"}} {}\n",
+                u8::from(redis.connected),
+                failures.timeouts,
+                failures.connection,
+                failures.refused,
+                failures.garbage
+            );
+        }
+        text
     }
 
     fn decided(&self, decision: &Decision) {
@@ -77,9 +159,20 @@ impl Metrics {
 impl Observer for Metrics {
     fn observe(&self, event: &Event<'_>) {
         match event {
-            Event::Decided { decision, took, .. } => {
+            Event::Decided { decision, tier, took, .. } => {
                 self.decided(decision);
-                self.seconds.observe(took.as_secs_f64());
+                self.seconds.with_label_values(&[tier.as_str()]).observe(took.as_secs_f64());
+            }
+            Event::AskedShared { hit, .. } => {
+                self.shared.with_label_values(&[if *hit { "hit" } else { "miss" }]).inc();
+            }
+            Event::Invalidated { change } => {
+                let what = match change {
+                    Change::Company { .. } => "company",
+                    Change::Policies { .. } => "policies",
+                    Change::Everything => "everything",
+                };
+                self.invalidations.with_label_values(&[what]).inc();
             }
             Event::Loaded { error: Some(_), .. } => self.store_errors.inc(),
             Event::Debited { outcome, .. } => {
@@ -126,7 +219,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains(r#"feature="export",outcome="deny""#), "{text}");
-        assert!(text.contains("entitlements_decision_seconds_count 3"), "{text}");
+        assert!(text.contains("entitlements_decision_seconds_count{tier=\"store\"} 1"), "{text}");
+        assert!(text.contains("entitlements_decision_seconds_count{tier=\"process\"} 2"), "{text}");
         assert!(!text.contains("acme") && !text.contains("9f2c"), "{text}");
     }
 }

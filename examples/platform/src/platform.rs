@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use entitlements_core::{Entitlements, OffsetClock};
+use entitlements_core::audit::Audit;
+use entitlements_core::decision_cache::SHARED_TTL;
+use entitlements_core::{Entitlements, OffsetClock, TokioRuntime};
+use entitlements_redis::{InvalidRedisConfig, RedisBus, RedisDecisionCache};
 use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
@@ -24,6 +27,7 @@ use crate::hexadecimal::hexadecimal;
 use crate::metrics::{self, Metrics};
 use crate::own_routes::{self, Ungated};
 use crate::reload::Reload;
+use crate::retention::{self, Retention};
 use crate::signals::Hangups;
 use crate::start_error::{StartError, chain};
 use crate::token::Tokens;
@@ -41,6 +45,7 @@ pub struct Platform {
     address: SocketAddr,
     database: Opened,
     reload: Reload,
+    retention: Retention,
     hangups: Hangups,
     greeting: String,
 }
@@ -67,18 +72,33 @@ impl Platform {
         };
 
         let store = database.store();
+        let audit = Audit::new(Arc::clone(&store));
         let ungated = own_routes::ungated(&catalog);
-        let entitlements = Entitlements::builder(catalog)
+        let mut builder = Entitlements::builder(catalog)
             .shared_store(Arc::clone(&store))
             .clock(clock.as_ref().map_or_else(|| Arc::new(OffsetClock::default()), DevClock::shared))
             .observer(metrics::observer(&metrics))
-            .build();
+            .observer(audit.clone());
+        if let Some(runtime) = TokioRuntime::current() {
+            builder = builder.runtime(runtime);
+        }
+        let mut redis = None;
+        if let Some(config) = config.redis {
+            let invalid = |error: InvalidRedisConfig| StartError::one(format!("REDIS_URL: {error}"));
+            let decisions = Arc::new(RedisDecisionCache::connect(config.clone()).await.map_err(invalid)?);
+            let bus = RedisBus::connect(config).await.map_err(invalid)?;
+            builder = builder.shared_cache(Arc::clone(&decisions), SHARED_TTL).bus(bus);
+            redis = Some(decisions);
+        }
+        let entitlements = builder.build();
         let gate = gate(&entitlements, &ungated, config.fail_mode, &source)?;
         let app = Arc::new(App {
             entitlements,
             store,
+            audit,
             tokens: Tokens::new(&secret),
             metrics,
+            redis,
             development: clock.map(|clock| Development { clock }),
         });
 
@@ -100,7 +120,17 @@ impl Platform {
         let greeting =
             console::greeting(&app, address, &config.database, &source).map_err(|error| internal(&*error))?;
         let reload = Reload { app: Arc::clone(&app), source, ungated, last: Ok(text) };
-        Ok(Self { app, gate, listener, address, database, reload, hangups, greeting })
+        Ok(Self {
+            app,
+            gate,
+            listener,
+            address,
+            database,
+            reload,
+            retention: config.retention,
+            hangups,
+            greeting,
+        })
     }
 
     /// Where it listens.
@@ -125,7 +155,9 @@ impl Platform {
         let background = [
             tokio::spawn(alerts::run(Arc::clone(&self.app.store), Arc::new(LogAlerts), stopped.clone())),
             tokio::spawn(self.reload.run(self.hangups, stopped.clone())),
+            tokio::spawn(retention::run(self.app.entitlements.clone(), self.retention, stopped.clone())),
         ];
+        let auditing = tokio::spawn(self.app.audit.clone().run(tokio::time::sleep));
         let router = router(&self.app, self.gate.clone());
         let listener = self.listener.tap_io(|connection| {
             if let Err(error) = connection.set_nodelay(true) {
@@ -153,6 +185,15 @@ impl Platform {
         }
         let settled = self.gate.flush().await;
         tracing::debug!(?settled, "refunds and late charges are done");
+        // Whatever was decided until now, refunds and late charges included, is written down.
+        self.app.audit.close();
+        if let Err(error) = auditing.await {
+            tracing::error!(error = chain(&error), "a background task failed");
+        }
+        let audited = self.app.audit.stats();
+        if audited.waiting > 0 || audited.dropped > 0 || audited.refused > 0 {
+            tracing::error!(?audited, "some decisions are not in the audit log");
+        }
         self.database.close().await;
         outcome
     }

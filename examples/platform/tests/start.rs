@@ -51,6 +51,9 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("PLATFORM_DEV", "0"),
         ("CATALOG_PATH", "no/such/file.toml"),
         ("ENTITLEMENT_FAIL_MODE", "shut"),
+        ("AUDIT_RETENTION_DAYS", "0"),
+        ("AUDIT_RETENTION_DAYS", "ten"),
+        ("RECEIPT_RETENTION_DAYS", "34"),
         ("APP_URL", "example.com"),
         ("REDIS_URL", "localhost:6379"),
     ] {

@@ -3,7 +3,10 @@
 #[cfg(test)]
 mod api;
 #[cfg(test)]
+mod audit;
+#[cfg(test)]
 mod bodies;
+mod cache;
 #[cfg(test)]
 mod development;
 #[cfg(test)]

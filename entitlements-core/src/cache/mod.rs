@@ -1,0 +1,315 @@
+//! The cache of snapshots in this process: bounded, one load at a time per company, never older than it says.
+//!
+//! It keeps the inputs of decisions, not decisions, so what depends on the circumstances of a request or on the time is
+//! always right.
+
+mod config;
+mod counter;
+
+use std::future::Future;
+use std::hash::BuildHasher;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{OptionsBuilder, UnitWeighter};
+use rustc_hash::FxBuildHasher;
+
+pub use config::{CacheConfig, CacheStats};
+use counter::Counter;
+
+use crate::facts::Revision;
+use crate::id::CompanyId;
+use crate::snapshot::Snapshot;
+
+/// A snapshot, and when it was asked for.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) snapshot: Snapshot,
+    /// When its load began.
+    pub(crate) asked_at: DateTime<Utc>,
+    /// Whether somebody loads the company again already.
+    refreshed: AtomicBool,
+}
+
+impl Kept {
+    pub(crate) const fn new(snapshot: Snapshot, asked_at: DateTime<Utc>) -> Self {
+        Self { snapshot, asked_at, refreshed: AtomicBool::new(false) }
+    }
+}
+
+/// How many fences there are. Companies that share one only lose an entry now and then.
+const FENCES: usize = 1024;
+
+type Entries =
+    Cache<CompanyId, Arc<Kept>, UnitWeighter, FxBuildHasher, DefaultLifecycle<CompanyId, Arc<Kept>>>;
+
+#[derive(Debug)]
+pub(crate) struct SnapshotCache {
+    entries: Option<Entries>,
+    /// The last snapshot of each company, however old, until it is known to be wrong.
+    last: Option<Entries>,
+    max_age: TimeDelta,
+    /// The age at which a company in use is loaded again.
+    refresh_age: TimeDelta,
+    /// Raised by every invalidation, so that a load that was under way does not keep what it found.
+    fences: Box<[Mutex<u64>]>,
+    /// The oldest revision of the policies that may still be used.
+    policies: AtomicU64,
+    hits: Counter,
+    misses: Counter,
+}
+
+fn entries(companies: usize) -> Option<Entries> {
+    let options =
+        OptionsBuilder::new().estimated_items_capacity(companies).weight_capacity(companies as u64).build();
+    let options = options.ok().filter(|_| companies > 0)?;
+    Some(Cache::with_options(options, UnitWeighter, FxBuildHasher, DefaultLifecycle::default()))
+}
+
+impl SnapshotCache {
+    pub(crate) fn new(config: CacheConfig) -> Self {
+        let max_age = TimeDelta::from_std(config.max_age()).unwrap_or(TimeDelta::MAX);
+        Self {
+            entries: entries(config.companies()),
+            last: entries(config.companies()),
+            max_age,
+            // Early enough for a slow load to end in time.
+            refresh_age: if config.refreshes_ahead() { max_age / 5 * 3 } else { TimeDelta::MAX },
+            fences: std::iter::repeat_with(Mutex::default).take(FENCES).collect(),
+            policies: AtomicU64::new(0),
+            hits: Counter::default(),
+            misses: Counter::default(),
+        }
+    }
+
+    pub(crate) const fn max_age(&self) -> TimeDelta {
+        self.max_age
+    }
+
+    /// The snapshot of a company, if one is kept that may still be used.
+    pub(crate) fn get(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
+        let kept = self.entries.as_ref()?.get(company).filter(|kept| self.is_usable(kept, now))?;
+        self.hits.raise();
+        Some(kept)
+    }
+
+    /// A call found nothing that could be used.
+    pub(crate) fn missed(&self) {
+        self.misses.raise();
+    }
+
+    fn is_usable(&self, kept: &Kept, now: DateTime<Utc>) -> bool {
+        let age = now.signed_duration_since(kept.asked_at);
+        // A clock that went backwards proves nothing about the age.
+        TimeDelta::zero() <= age && age < self.max_age && self.knows_the_policies(kept)
+    }
+
+    fn knows_the_policies(&self, kept: &Kept) -> bool {
+        kept.snapshot.policies().revision().0 >= self.policies.load(Ordering::Acquire)
+    }
+
+    /// Whether it is time to load the company again, and this caller is the one to do it.
+    pub(crate) fn wants_refresh(&self, kept: &Kept, now: DateTime<Utc>) -> bool {
+        now.signed_duration_since(kept.asked_at) >= self.refresh_age
+            && !kept.refreshed.swap(true, Ordering::Relaxed)
+    }
+
+    /// The last snapshot of a company and its age, if nothing is known that it does not show.
+    pub(crate) fn last(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<(Arc<Kept>, Duration)> {
+        let kept = self.last.as_ref()?.get(company)?;
+        // A clock that was set back makes nothing younger than it is.
+        let age = now.signed_duration_since(kept.asked_at).to_std().unwrap_or_default();
+        self.knows_the_policies(&kept).then_some((kept, age))
+    }
+
+    /// The snapshot that is kept and may be used, or else the one that `load` brings. Whoever asks for the same company
+    /// meanwhile waits for that load, unless the company was invalidated after it began.
+    pub(crate) async fn get_or_load<E>(
+        &self,
+        company: &CompanyId,
+        now: DateTime<Utc>,
+        load: impl Future<Output = Result<Snapshot, E>>,
+    ) -> Result<Arc<Kept>, E> {
+        let Some(entries) = &self.entries else {
+            return Ok(Arc::new(Kept::new(load.await?, now)));
+        };
+        if let Some(kept) = entries.peek(company)
+            && !self.is_usable(&kept, now)
+        {
+            entries.remove_if(company, |present| Arc::ptr_eq(present, &kept));
+        }
+        let before = *self.fence(company);
+        let loaded = async { load.await.map(|snapshot| Arc::new(Kept::new(snapshot, now))) };
+        let kept = entries.get_or_insert_async(company, loaded).await?;
+        let fence = self.fence(company);
+        if *fence == before {
+            self.keep_last(company, &kept);
+        } else {
+            // What was loaded before an invalidation may answer those who asked before it, and nobody after.
+            entries.remove_if(company, |present| Arc::ptr_eq(present, &kept));
+        }
+        drop(fence);
+        Ok(kept)
+    }
+
+    /// Loads a company again, and keeps what was loaded unless the company was invalidated meanwhile.
+    pub(crate) async fn refresh<E>(
+        &self,
+        company: &CompanyId,
+        now: DateTime<Utc>,
+        load: impl Future<Output = Result<Snapshot, E>>,
+    ) -> Result<(), E> {
+        let before = *self.fence(company);
+        let kept = Arc::new(Kept::new(load.await?, now));
+        let fence = self.fence(company);
+        if let Some(entries) = &self.entries
+            && *fence == before
+            && is_newest(entries, company, &kept)
+        {
+            entries.insert(company.clone(), Arc::clone(&kept));
+            self.keep_last(company, &kept);
+        }
+        drop(fence);
+        Ok(())
+    }
+
+    /// Whoever calls it holds the company's fence.
+    fn keep_last(&self, company: &CompanyId, kept: &Arc<Kept>) {
+        let Some(last) = &self.last else { return };
+        if is_newest(last, company, kept) {
+            last.insert(company.clone(), Arc::clone(kept));
+        }
+    }
+
+    /// Forgets a company.
+    pub(crate) fn invalidate(&self, company: &CompanyId) {
+        let fence = self.raise(company);
+        for entries in self.entries.iter().chain(&self.last) {
+            entries.remove(company);
+        }
+        drop(fence);
+    }
+
+    /// Loads a company again before it is asked about, but knows nothing against what it had.
+    pub(crate) fn expire(&self, company: &CompanyId) {
+        let fence = self.raise(company);
+        if let Some(entries) = &self.entries {
+            entries.remove(company);
+        }
+        drop(fence);
+    }
+
+    /// Forgets a company unless what is kept shows the write of that revision.
+    pub(crate) fn invalidate_before(&self, company: &CompanyId, revision: Revision) {
+        let kept = self.last.as_ref().and_then(|last| last.peek(company));
+        if kept.is_none_or(|kept| kept.snapshot.facts().revision < revision) {
+            self.invalidate(company);
+        }
+    }
+
+    /// Forgets a company when the guard is dropped: also when a call that writes is given up half-way.
+    pub(crate) const fn forgetting<'a>(&'a self, company: &'a CompanyId) -> Forgetting<'a> {
+        Forgetting { cache: self, company }
+    }
+
+    /// [Expires](Self::expire) a company when the guard is dropped: also when a call that counts is given up half-way.
+    pub(crate) const fn expiring<'a>(&'a self, company: &'a CompanyId) -> Expiring<'a> {
+        Expiring { cache: self, company }
+    }
+
+    /// Forgets every company.
+    pub(crate) fn invalidate_all(&self) {
+        self.expire_all();
+        if let Some(last) = &self.last {
+            last.clear();
+        }
+    }
+
+    /// Loads every company again before it is asked about, but knows nothing against what it had.
+    pub(crate) fn expire_all(&self) {
+        for fence in &self.fences {
+            *lock(fence) += 1;
+        }
+        if let Some(entries) = &self.entries {
+            entries.clear();
+        }
+    }
+
+    /// Forgets every snapshot with policies older than `revision`.
+    pub(crate) fn policies_changed(&self, revision: Revision) {
+        self.policies.fetch_max(revision.0, Ordering::AcqRel);
+    }
+
+    /// The oldest revision of the policies that may still be used.
+    pub(crate) fn oldest_policies(&self) -> Revision {
+        Revision(self.policies.load(Ordering::Acquire))
+    }
+
+    /// How many companies are kept.
+    pub(crate) fn len(&self) -> usize {
+        self.entries.as_ref().map_or(0, Cache::len)
+    }
+
+    pub(crate) fn stats(&self) -> CacheStats {
+        CacheStats { entries: self.len() as u64, hits: self.hits.count(), misses: self.misses.count() }
+    }
+
+    /// How often companies with this fence were invalidated.
+    pub(crate) fn invalidations(&self, company: &CompanyId) -> u64 {
+        *self.fence(company)
+    }
+
+    fn raise(&self, company: &CompanyId) -> MutexGuard<'_, u64> {
+        let mut fence = self.fence(company);
+        *fence += 1;
+        fence
+    }
+
+    fn fence(&self, company: &CompanyId) -> MutexGuard<'_, u64> {
+        static ALWAYS: Mutex<u64> = Mutex::new(0);
+        let hash = FxBuildHasher.hash_one(company);
+        let fence = usize::try_from(hash % FENCES as u64).ok().and_then(|at| self.fences.get(at));
+        lock(fence.unwrap_or(&ALWAYS))
+    }
+}
+
+/// Whether `entries` has nothing newer of the company.
+fn is_newest(entries: &Entries, company: &CompanyId, kept: &Kept) -> bool {
+    let known = entries.peek(company);
+    known.is_none_or(|known| known.snapshot.facts().revision <= kept.snapshot.facts().revision)
+}
+
+fn lock(fence: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    fence.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Forgets a company when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Forgetting<'a> {
+    cache: &'a SnapshotCache,
+    company: &'a CompanyId,
+}
+
+impl Drop for Forgetting<'_> {
+    fn drop(&mut self) {
+        self.cache.invalidate(self.company);
+    }
+}
+
+/// Expires a company when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Expiring<'a> {
+    cache: &'a SnapshotCache,
+    company: &'a CompanyId,
+}
+
+impl Drop for Expiring<'_> {
+    fn drop(&mut self) {
+        self.cache.expire(self.company);
+    }
+}

@@ -1,0 +1,185 @@
+//! The audit log in memory, and erasure.
+
+use std::collections::{HashSet, VecDeque};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::MemoryStore;
+use super::instant::kept;
+use super::state::{Company, State};
+use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord, AuditRow, PSEUDONYM, link};
+use crate::facts::Revision;
+use crate::id::CompanyId;
+use crate::store::{AuditStore, ErasureStore, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind};
+
+const ERASE: &str = "erase a company";
+
+/// The chain.
+pub(super) struct Log {
+    base: AuditHead,
+    rows: VecDeque<AuditRow>,
+    ids: HashSet<String>,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { base: AuditHead::START, rows: VecDeque::new(), ids: HashSet::new() }
+    }
+}
+
+impl Log {
+    fn head(&self) -> AuditHead {
+        self.rows.back().map_or(self.base, place)
+    }
+
+    fn names(&self, company: &CompanyId) -> bool {
+        self.rows.iter().any(|row| row.entry.company == *company)
+    }
+}
+
+const fn place(row: &AuditRow) -> AuditHead {
+    AuditHead { sequence: row.sequence, hash: row.hash }
+}
+
+#[async_trait]
+impl AuditStore for MemoryStore {
+    async fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+        if !records.iter().all(AuditRecord::is_well_formed) {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, "append to the audit log"));
+        }
+        let log = &mut self.state().log;
+        let mut new = Vec::new();
+        for record in records {
+            if log.ids.insert(record.id.clone()) {
+                new.push(record.clone());
+            }
+        }
+        let rows = link(log.head(), &new);
+        log.rows.extend(rows);
+        Ok(())
+    }
+
+    async fn audit_page(
+        &self,
+        company: &CompanyId,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        let before = page.cursor.as_deref().map(parse_cursor).transpose()?;
+        let limit = page.limit.clamp(1, MAX_PAGE);
+        let state = self.state();
+        let rank = |row: &AuditRow| (row.entry.at.timestamp_micros(), row.sequence);
+        let mut rows: Vec<_> = (state.log.rows.iter())
+            .filter(|row| row.entry.company == *company && before.is_none_or(|before| rank(row) < before))
+            .collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(rank(row)));
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|row| {
+            let (at, sequence) = rank(row);
+            format!("{at}:{sequence}")
+        });
+        Ok(Page { items: rows.into_iter().map(|row| row.entry.clone()).collect(), next })
+    }
+
+    async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
+        let before = kept(before);
+        let log = &mut self.state().log;
+        while let Some(row) = log.rows.pop_front_if(|row| row.entry.at < before) {
+            log.ids.remove(&row.id);
+            log.base = place(&row);
+        }
+        Ok(log.base)
+    }
+
+    async fn audit_rows(&self, after: u64, limit: usize) -> Result<AuditExport, StoreError> {
+        let log = &self.state().log;
+        let rows = log.rows.iter().filter(|row| row.sequence > after).take(limit).cloned().collect();
+        Ok(AuditExport { base: log.base, head: log.head(), rows })
+    }
+}
+
+#[async_trait]
+impl ErasureStore for MemoryStore {
+    async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            StoreError::new(StoreErrorKind::Internal, ERASE).with_source(error.to_string())
+        })?;
+        let pseudonym = CompanyId::new(format!("{PSEUDONYM}{:032x}", u128::from_be_bytes(bytes)))
+            .map_err(|error| StoreError::new(StoreErrorKind::Internal, ERASE).with_source(error))?;
+        let mut state = self.state();
+        let known = state.companies.get(company).is_some_and(|known| !known.is_erased());
+        if !known && !state.log.names(company) && !state.billing.names(company) {
+            return Ok(None);
+        }
+        for row in state.log.rows.iter_mut().filter(|row| row.entry.company == *company) {
+            row.entry.company = pseudonym.clone();
+            row.entry.user = None;
+            row.entry.resource = None;
+            if row.entry.source.is_of_the_company() {
+                row.entry.source.id = None;
+            }
+            row.salt = None;
+        }
+        state.forget(company, &pseudonym, kept(at));
+        let revision = state.change(company, |_| {});
+        if let Some(company) = state.companies.get_mut(company) {
+            company.erased_at = Some(kept(at));
+        }
+        Ok(Some(revision))
+    }
+
+    async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let before = kept(before);
+        let mut state = self.state();
+        let mut removed = 0;
+        for company in state.companies.values_mut() {
+            removed += company.receipts.extract_if(|_, receipt| receipt.at < before).count();
+            let Company { receipts, receipt_keys, .. } = company;
+            receipt_keys.retain(|_, key| receipts.contains_key(key));
+        }
+        let State { companies, billing, .. } = &mut *state;
+        companies.retain(|name, company| {
+            let is_old = company.erased_at.is_some_and(|erased| erased < before);
+            !(company.is_erased() && is_old && !billing.names(name))
+        });
+        Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+    }
+}
+
+impl State {
+    /// Removes every fact about a company; what the law keeps stays under the pseudonym.
+    fn forget(&mut self, company: &CompanyId, pseudonym: &CompanyId, at: DateTime<Utc>) {
+        self.companies.remove(company);
+        self.grants.retain(|_, place| place.company != *company);
+        let history = &mut self.history;
+        self.subscriptions.retain(|id, owner| {
+            let stays = owner != company;
+            if !stays {
+                history.remove(id);
+            }
+            stays
+        });
+        self.alerts.retain(|alert| alert.company != *company);
+        self.raised.retain(|key| !key.is_of(company));
+        let billing = &mut self.billing;
+        billing.locks.remove(company);
+        billing.operations.retain(|_, (operation, _)| operation.company != *company);
+        for customer in billing.customers.values_mut().filter(|customer| customer.company == *company) {
+            customer.company = pseudonym.clone();
+            customer.deleted_at = customer.deleted_at.or(Some(at));
+        }
+        for invoice in billing.invoices.values_mut().filter(|invoice| invoice.company == *company) {
+            invoice.company = pseudonym.clone();
+            invoice.hosted_url = None;
+        }
+    }
+}
+
+/// The place after which a page begins.
+fn parse_cursor(cursor: &str) -> Result<(i64, u64), StoreError> {
+    (cursor.split_once(':'))
+        .and_then(|(at, sequence)| Some((at.parse().ok()?, sequence.parse().ok()?)))
+        .ok_or(StoreError::new(StoreErrorKind::Unsupported, "list audit entries from such a cursor"))
+}

@@ -1,0 +1,69 @@
+//! What is kept about decisions, and what is forgotten about companies.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+
+use super::{Page, PageRequest, StoreError};
+use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord};
+use crate::facts::Revision;
+use crate::id::CompanyId;
+
+/// Keeps the audit log: one chain over everything in the store.
+///
+/// # Contract
+///
+/// * `append` is one atomic step: all records are linked after the last row, in their order, as [`link`](crate::audit::link)
+///   does it, or none is. A record whose id is in the log is left out. However many append at once, the chain has no gap and
+///   no fork.
+/// * A record that is not [well formed](AuditRecord::is_well_formed) is
+///   [`Unsupported`](super::StoreErrorKind::Unsupported), and nothing is appended.
+/// * `audit_page` lists the entries of a company from the newest to the oldest: by instant, then by place in the chain. New
+///   entries do not move the next page. A cursor that no page gave is refused as
+///   [`Unsupported`](super::StoreErrorKind::Unsupported).
+/// * `expire_audit` removes the beginning of the chain, up to the first entry that is not older than `before`; the rest still
+///   verifies, from the base that it returns.
+/// * `audit_rows` returns up to `limit` rows after number `after`, with the ends of the chain, as one consistent view. Rows
+///   that were removed are left out.
+#[async_trait]
+pub trait AuditStore: Debug + Send + Sync + 'static {
+    /// Appends entries.
+    async fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError>;
+
+    /// The entries of a company, newest first.
+    async fn audit_page(
+        &self,
+        company: &CompanyId,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError>;
+
+    /// Removes what is older than `before` from the beginning of the chain; returns where it begins now.
+    async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError>;
+
+    /// A part of the chain, for a [`Verifier`](crate::audit::Verifier).
+    async fn audit_rows(&self, after: u64, limit: usize) -> Result<AuditExport, StoreError>;
+}
+
+/// Forgets.
+///
+/// # Contract
+///
+/// * `erase` is one atomic step. It removes every fact about a company, the history included: subscriptions, grants, add-ons,
+///   overrides, counters, receipts, alerts, gauges; locks and operations of billing. Entries of the audit log, invoices
+///   and, as deleted ones, customers stay, under one new random [pseudonym](crate::audit::PSEUDONYM): user, resource, id of the grant and salt are gone from them, and the chain still
+///   verifies.
+/// * It takes the next revision, which the company then has, so that whoever keeps its facts notices. A company that comes
+///   back starts with nothing.
+/// * It returns `None`, and changes nothing, when nothing is known about the company: neither facts nor entries. So a second
+///   erasure is `None`, unless something was written in between.
+/// * `expire` removes receipts that were made before `before`, with their refunds, and the revision that is left of companies
+///   that were erased before it and have not come back. Counters stay.
+#[async_trait]
+pub trait ErasureStore: Debug + Send + Sync + 'static {
+    /// Erases a company.
+    async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError>;
+
+    /// Removes what was only kept for a time; returns how many receipts that were.
+    async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
+}

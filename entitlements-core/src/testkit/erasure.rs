@@ -1,0 +1,277 @@
+//! Cases about forgetting: all of one company, nothing of another, and the log goes on.
+
+use chrono::TimeDelta;
+
+use super::audit::{chain, entries};
+use super::fixtures::{
+    addon, audited, company, debit, facts, feature, grant, grant_id, key, monthly, now, overriding,
+    receipt_id, recorded, subscription, subscription_id, units, used, user,
+};
+use crate::audit::{AuditSource, PSEUDONYM};
+use crate::facts::{Facts, Revision};
+use crate::store::{Inserted, PageRequest, Store};
+use crate::subscription::Subscription;
+use crate::usage::Counter;
+
+fn alerting() -> Counter {
+    Counter { alerts: vec![(80, units(4))], ..monthly(5) }
+}
+
+/// Writes something of every kind about a company.
+async fn populate(store: &impl Store, name: &str) {
+    let company = company(name);
+    let id = format!("sub of {name}");
+    store.put_subscription(&subscription(&id, name), now()).await.unwrap();
+    let free = Subscription { plan: super::fixtures::plan("free"), ..subscription(&id, name) };
+    store.put_subscription(&free, now()).await.unwrap();
+    store.put_addon(&company, &addon("pack", 2)).await.unwrap();
+    store.put_override(&company, &overriding("seats", 5)).await.unwrap();
+    store.put_override(&company, &overriding("reports", 5)).await.unwrap();
+    store.insert_grant(&grant(&format!("grant of {name}"), name)).await.unwrap();
+    recorded(store, &debit(name, "k", 4, [alerting()])).await;
+    let refunded = recorded(store, &debit(name, "l", 1, [monthly(5)])).await;
+    store.refund(&company, &refunded.id, now()).await.unwrap();
+    let mut record = audited(&format!("entry of {name}"), name);
+    record.entry.user = Some(user("ann"));
+    record.entry.resource = Some("report:1".into());
+    record.entry.source = AuditSource { kind: "grant".into(), id: Some(format!("grant of {name}").into()) };
+    store.append(&[record, audited(&format!("other entry of {name}"), name)]).await.unwrap();
+}
+
+/// Erases a company that is known.
+async fn erased(store: &impl Store, name: &str) -> Revision {
+    store.erase(&company(name), now()).await.unwrap().expect("something is known about the company")
+}
+
+/// Nothing is left that could be read.
+async fn assert_gone(store: &impl Store, name: &str) {
+    let company = company(name);
+    let left = facts(store, name).await;
+    let empty = Facts {
+        revision: left.revision,
+        policies_revision: left.policies_revision,
+        ..Facts::empty(company.clone())
+    };
+    assert_eq!(left, empty);
+    let subscription = subscription_id(&format!("sub of {name}"));
+    assert_eq!(store.subscription(&subscription).await.unwrap(), None);
+    assert_eq!(store.subscription_history(&subscription).await.unwrap(), []);
+    assert_eq!(store.find_grant(&grant_id(&format!("grant of {name}"))).await.unwrap(), None);
+    assert_eq!(store.list_grants(&company, &PageRequest::first(10)).await.unwrap().items, []);
+    for name in ["k", "l"] {
+        assert_eq!(store.receipt(&company, &key(name)).await.unwrap(), None);
+    }
+    let alerts = store.pending_alerts(100).await.unwrap();
+    assert!(alerts.iter().all(|alert| alert.company != company), "{alerts:?}");
+    assert_eq!(entries(store, name).await, []);
+}
+
+/// Everything about the company is gone.
+pub async fn an_erasure_removes_every_fact(store: &impl Store) {
+    populate(store, "acme").await;
+    erased(store, "acme").await;
+    assert_gone(store, "acme").await;
+}
+
+/// Nothing about another company is gone.
+pub async fn an_erasure_leaves_other_companies_alone(store: &impl Store) {
+    for name in ["acme", "other"] {
+        populate(store, name).await;
+    }
+    let (before, log) = (facts(store, "other").await, entries(store, "other").await);
+    erased(store, "acme").await;
+    assert_eq!(facts(store, "other").await, before);
+    assert_eq!(entries(store, "other").await, log);
+    assert_eq!(store.pending_alerts(10).await.unwrap().len(), 1);
+    let history = store.subscription_history(&subscription_id("sub of other")).await.unwrap();
+    assert_eq!(history.len(), 2);
+    assert!(store.receipt(&company("other"), &key("l")).await.unwrap().unwrap().refunded_at.is_some());
+}
+
+/// The revision grows, so that whoever keeps the facts notices.
+pub async fn an_erasure_takes_a_revision(store: &impl Store) {
+    populate(store, "acme").await;
+    let before = facts(store, "acme").await.revision;
+    let revision = erased(store, "acme").await;
+    assert!(revision > before, "{revision} after {before}");
+    assert_eq!(facts(store, "acme").await.revision, revision);
+    let Inserted::Now(next) = store.insert_grant(&grant("g", "other")).await.unwrap() else { panic!() };
+    assert!(next > revision);
+}
+
+/// The same ids, keys and thresholds are new again.
+pub async fn a_company_that_comes_back_starts_with_nothing(store: &impl Store) {
+    for round in 0..3 {
+        populate(store, "acme").await;
+        let known = facts(store, "acme").await;
+        assert_eq!((known.grants.len(), known.addons.len(), known.plan_changes.len()), (1, 1, 1));
+        assert_eq!(used(store, "acme", &monthly(5)).await, 4);
+        assert_eq!(store.pending_alerts(10).await.unwrap().len(), 1, "round {round}");
+        let log = entries(store, "acme").await;
+        // An id of the log that was used is used.
+        assert_eq!(log.len(), if round == 0 { 2 } else { 0 });
+        erased(store, "acme").await;
+        assert_gone(store, "acme").await;
+    }
+}
+
+/// A company of which nothing is known is not erased.
+pub async fn an_unknown_company_is_not_erased(store: &impl Store) {
+    populate(store, "acme").await;
+    let before = facts(store, "acme").await;
+    assert_eq!(store.erase(&company("nobody"), now()).await.unwrap(), None);
+    assert_eq!(facts(store, "nobody").await.revision, Revision(0));
+    assert_eq!(facts(store, "acme").await, before);
+}
+
+/// The second erasure finds nothing, and takes no revision.
+pub async fn a_second_erasure_changes_nothing(store: &impl Store) {
+    populate(store, "acme").await;
+    let revision = erased(store, "acme").await;
+    assert_eq!(store.erase(&company("acme"), now()).await.unwrap(), None);
+    assert_eq!(facts(store, "acme").await.revision, revision);
+}
+
+/// One thing of any kind makes a company known.
+pub async fn a_trace_is_enough_to_be_erased(store: &impl Store) {
+    store.append(&[audited("e", "by its log")]).await.unwrap();
+    recorded(store, &debit("by its usage", "k", 1, [monthly(5)])).await;
+    store.insert_grant(&grant("g", "by a grant")).await.unwrap();
+    store.put_addon(&company("by an add-on"), &addon("pack", 0)).await.unwrap();
+    for name in ["by its log", "by its usage", "by a grant", "by an add-on"] {
+        erased(store, name).await;
+        assert_gone(store, name).await;
+        assert_eq!(store.erase(&company(name), now()).await.unwrap(), None, "{name}");
+    }
+}
+
+/// What comes after an erasure, of any kind, can be erased again.
+pub async fn an_erased_company_is_erased_again_when_it_comes_back(store: &impl Store) {
+    populate(store, "acme").await;
+    erased(store, "acme").await;
+    store.append(&[audited("late", "acme")]).await.unwrap();
+    erased(store, "acme").await;
+    recorded(store, &debit("acme", "k", 1, [monthly(5)])).await;
+    erased(store, "acme").await;
+    store.put_override(&company("acme"), &overriding("reports", 9)).await.unwrap();
+    store.remove_override(&company("acme"), &feature("reports")).await.unwrap().unwrap();
+    erased(store, "acme").await;
+    assert_gone(store, "acme").await;
+}
+
+/// Entries stay, without the persons, under one new name for each erasure, and the chain holds.
+pub async fn erased_entries_stay_under_a_pseudonym(store: &impl Store) {
+    populate(store, "acme").await;
+    populate(store, "other").await;
+    let before = chain(store).await;
+    erased(store, "acme").await;
+    store.append(&[audited("late", "acme")]).await.unwrap();
+    erased(store, "acme").await;
+    let after = chain(store).await;
+    assert_eq!(after.len(), before.len() + 1);
+    let names: Vec<_> = after.iter().map(|row| row.entry.company.as_str()).collect();
+    assert!(names[0].starts_with(PSEUDONYM), "{names:?}");
+    assert_eq!((names[1], &names[2..4]), (names[0], &["other", "other"][..]));
+    assert!(names[4].starts_with(PSEUDONYM) && names[4] != names[0], "{names:?}");
+    for (row, was) in after.iter().zip(&before).take(2) {
+        let mut expected = was.clone();
+        expected.entry.company = row.entry.company.clone();
+        expected.entry.user = None;
+        expected.entry.resource = None;
+        if was.entry.source.kind == "grant" {
+            expected.entry.source.id = None;
+        }
+        expected.salt = None;
+        assert_eq!(*row, expected);
+    }
+    assert_eq!(after[1].entry.source.id.as_deref(), Some("pro"), "a plan is nobody's");
+    assert_eq!(after[2..4], before[2..4]);
+    assert_eq!(entries(store, names[0]).await.len(), 2);
+}
+
+/// Receipts that were kept long enough go, with their keys and refunds; what was counted stays.
+pub async fn old_receipts_expire(store: &impl Store) {
+    let mut old = debit("acme", "old", 2, [monthly(5)]);
+    old.at = now() - TimeDelta::days(40);
+    recorded(store, &old).await;
+    let mut given_back = debit("acme", "given back", 1, [monthly(5)]);
+    given_back.at = old.at;
+    recorded(store, &given_back).await;
+    store.refund(&company("acme"), &given_back.receipt, now()).await.unwrap();
+    recorded(store, &debit("acme", "new", 1, [monthly(5)])).await;
+    assert_eq!(store.expire(old.at).await.unwrap(), 0);
+    assert_eq!(store.expire(now()).await.unwrap(), 2);
+    for (name, known) in [("old", false), ("given back", false), ("new", true)] {
+        assert_eq!(store.receipt(&company("acme"), &key(name)).await.unwrap().is_some(), known, "{name}");
+    }
+    assert_eq!(used(store, "acme", &monthly(5)).await, 3);
+    assert_eq!(store.refund(&company("acme"), &receipt_id("receipt of old"), now()).await.unwrap(), None);
+    assert_eq!(store.expire(now()).await.unwrap(), 0);
+}
+
+/// The revision of an erased company is kept until it expires, and longer if the company came back.
+pub async fn what_is_left_of_an_erasure_expires(store: &impl Store) {
+    for name in ["gone", "back", "using"] {
+        populate(store, name).await;
+        erased(store, name).await;
+    }
+    store.insert_grant(&grant("g", "back")).await.unwrap();
+    recorded(store, &debit("using", "k", 1, [monthly(5)])).await;
+    let (back, using) = (facts(store, "back").await, facts(store, "using").await);
+    store.expire(now()).await.unwrap();
+    assert!(facts(store, "gone").await.revision > Revision(0));
+    store.expire(now() + TimeDelta::microseconds(1)).await.unwrap();
+    assert_eq!(facts(store, "gone").await.revision, Revision(0));
+    assert_eq!(facts(store, "back").await, back);
+    assert_eq!(facts(store, "using").await.usage, using.usage);
+    // The company can come back from nothing, too.
+    populate(store, "gone").await;
+    assert_eq!(facts(store, "gone").await.grants.len(), 1);
+}
+
+/// Erasures of one company at once erase it once.
+pub async fn racing_erasures_erase_once<S: Store + Clone>(store: &S) {
+    populate(store, "acme").await;
+    let racers: Vec<_> = (0..8)
+        .map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move { store.erase(&company("acme"), now()).await.unwrap() })
+        })
+        .collect();
+    let mut done = 0;
+    for racer in racers {
+        done += usize::from(racer.await.unwrap().is_some());
+    }
+    assert_eq!(done, 1);
+    assert_gone(store, "acme").await;
+}
+
+/// Debits during an erasure belong to what was before or to what comes after, and never to both: what is counted is what
+/// the receipts say.
+pub async fn debits_during_an_erasure_are_counted_or_gone<S: Store + Clone>(store: &S) {
+    for round in 0..5 {
+        recorded(store, &debit("acme", &format!("first {round}"), 1, [monthly(1000)])).await;
+        let racers: Vec<_> = (0..10)
+            .map(|n| {
+                let store = store.clone();
+                tokio::spawn(async move {
+                    if n == 4 {
+                        store.erase(&company("acme"), now()).await.unwrap();
+                    } else {
+                        recorded(&store, &debit("acme", &format!("{round} {n}"), 1, [monthly(1000)])).await;
+                    }
+                })
+            })
+            .collect();
+        for racer in racers {
+            racer.await.unwrap();
+        }
+        let mut kept = 0;
+        for n in 0..10 {
+            let receipt = store.receipt(&company("acme"), &key(&format!("{round} {n}"))).await.unwrap();
+            kept += u64::from(receipt.is_some());
+        }
+        assert_eq!(used(store, "acme", &monthly(1000)).await, kept, "round {round}");
+        store.erase(&company("acme"), now()).await.unwrap();
+    }
+}

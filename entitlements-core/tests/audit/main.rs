@@ -1,0 +1,6 @@
+//! The audit log: what is noted, that noting never holds up a request, and that tampering shows.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+mod notes;
+mod recorder;
+mod tampering;

@@ -1,0 +1,146 @@
+//! Keys: `entitlement:{company}:user:feature:action:resource`, each part escaped so that no two questions share a key.
+
+use std::fmt::Write as _;
+
+use entitlements_core::decision_cache::DecisionKey;
+use entitlements_core::id::CompanyId;
+
+/// The keys of one system on a server.
+#[derive(Clone, Debug)]
+pub(crate) struct Keys {
+    prefix: String,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: &str) -> Self {
+        Self { prefix: prefix.into() }
+    }
+
+    /// Where a decision is kept. The braces around the company keep everything of a company in one slot of a cluster.
+    pub(crate) fn decision(&self, key: &DecisionKey) -> String {
+        let mut text = self.company(&key.company);
+        for part in [
+            key.user.as_ref().map(AsRef::as_ref),
+            Some(key.feature.as_str()),
+            Some(key.action.as_str()),
+            key.resource.as_deref(),
+        ] {
+            // No part is empty, so an absent one is not mistaken for another.
+            text.push(':');
+            escape(part.unwrap_or_default(), &mut text);
+        }
+        if let Some(context) = &key.context {
+            text.push(':');
+            escape(context, &mut text);
+        }
+        text
+    }
+
+    /// Where it is kept what of a company has been forgotten, and which facts are the newest.
+    pub(crate) fn fence(&self, company: &CompanyId) -> String {
+        self.company(company) + "#fence"
+    }
+
+    /// Where it is kept what of all companies has been forgotten.
+    pub(crate) fn everything(&self) -> String {
+        format!("{}entitlement#fence", self.prefix)
+    }
+
+    /// The channel of the bus.
+    pub(crate) fn channel(&self) -> String {
+        format!("{}entitlement#changes", self.prefix)
+    }
+
+    fn company(&self, company: &CompanyId) -> String {
+        let mut text = format!("{}entitlement:{{", self.prefix);
+        escape(company.as_str(), &mut text);
+        text.push('}');
+        text
+    }
+}
+
+/// Escapes what has a meaning in keys, as URLs do: every character that could end a part, a slot, or the escape itself.
+fn escape(part: &str, text: &mut String) {
+    for char in part.chars() {
+        if matches!(char, ':' | '{' | '}' | '%' | '#' | ' ') || char.is_control() {
+            let mut bytes = [0; 4];
+            for byte in char.encode_utf8(&mut bytes).bytes() {
+                // Writing to a text cannot fail.
+                let _ = write!(text, "%{byte:02X}");
+            }
+        } else {
+            text.push(char);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use entitlements_core::Action;
+    use entitlements_core::id::{FeatureKey, UserId};
+    use entitlements_core::testkit::hostile::hostile_ids;
+
+    use super::*;
+
+    fn key(company: &str, user: Option<&str>, feature: &str, resource: Option<&str>) -> DecisionKey {
+        DecisionKey {
+            company: CompanyId::new(company).unwrap(),
+            user: user.map(|user| UserId::new(user).unwrap()),
+            feature: FeatureKey::new(feature).unwrap(),
+            action: Action::View,
+            resource: resource.map(Into::into),
+            context: None,
+        }
+    }
+
+    #[test]
+    fn keys_have_the_documented_pattern() {
+        let keys = Keys::new("p:");
+        assert_eq!(
+            keys.decision(&key("acme", Some("ann"), "export", Some("report:7"))),
+            "p:entitlement:{acme}:ann:export:view:report%3A7"
+        );
+        assert_eq!(keys.decision(&key("acme", None, "export", None)), "p:entitlement:{acme}::export:view:");
+        assert_eq!(keys.fence(&CompanyId::new("acme").unwrap()), "p:entitlement:{acme}#fence");
+    }
+
+    #[test]
+    fn no_two_questions_share_a_key() {
+        let keys = Keys::new("");
+        let mut met: HashMap<String, DecisionKey> = HashMap::new();
+        let mut add = |key: DecisionKey| {
+            let text = keys.decision(&key);
+            if let Some(other) = met.insert(text.clone(), key.clone()) {
+                assert_eq!(other, key, "{text}");
+            }
+        };
+        let names = hostile_ids();
+        for one in &names {
+            for other in names.iter().take(40) {
+                add(key(one, Some(other), "f", None));
+                add(key(one, None, other, None));
+                add(key(one, None, "f", Some(other)));
+                add(key("c", Some(one), other, None));
+                add(key("c", Some(one), "f", Some(other)));
+                add(key("c", None, one, Some(other)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_company_has_one_slot() {
+        let keys = Keys::new("x:");
+        for name in hostile_ids() {
+            let company = CompanyId::new(&name).unwrap();
+            let slot = |text: &str| {
+                let (_, rest) = text.split_once('{').unwrap();
+                rest.split_once('}').unwrap().0.to_owned()
+            };
+            let decision = keys.decision(&key(&name, Some("{u}"), "f}{", Some("{r}")));
+            assert_eq!(slot(&decision), slot(&keys.fence(&company)));
+            assert!(!slot(&decision).is_empty());
+        }
+    }
+}

@@ -1,0 +1,2 @@
+DELETE FROM usage_receipts
+WHERE at < $1

@@ -1,0 +1,1 @@
+SELECT company_erase($1, $2)

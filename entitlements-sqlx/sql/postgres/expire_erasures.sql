@@ -1,0 +1,1 @@
+SELECT erasures_expire($1)

@@ -1,0 +1,3 @@
+) AS taken
+WHERE true
+RETURNING used, split

@@ -1,0 +1,91 @@
+//! The audit log and erasure: one statement for each change.
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entitlements_core::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord, AuditRow};
+use entitlements_core::facts::Revision;
+use entitlements_core::id::CompanyId;
+use entitlements_core::store::{
+    AuditStore, ErasureStore, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind,
+};
+
+use super::{PostgresStore, sql};
+use crate::chain::{self, APPEND, ERASE, EXPIRE, LIST, ROUNDS};
+use crate::facts;
+use crate::paging::{one_more, page_of};
+
+#[async_trait]
+impl AuditStore for PostgresStore {
+    async fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
+        chain::well_formed(records)?;
+        let ids = chain::ids(records);
+        for _ in 0..ROUNDS {
+            let query = sqlx::query_as(sql::AUDIT_END).bind(ids.as_str());
+            let (head, new) = chain::after(records, self.read(APPEND, query).await?)?;
+            if new.is_empty() {
+                return Ok(());
+            }
+            // What is linked to an end that has moved is not inserted.
+            let query = sqlx::query_as(sql::AUDIT_APPEND)
+                .bind(chain::number(APPEND, head.sequence)?)
+                .bind(head.hash.to_string())
+                .bind(chain::linked(head, &new));
+            let rows: Vec<(i64,)> = self.read(APPEND, query).await?;
+            if !rows.is_empty() {
+                return Ok(());
+            }
+        }
+        Err(StoreError::new(StoreErrorKind::Contention, APPEND))
+    }
+
+    async fn audit_page(
+        &self,
+        company: &CompanyId,
+        page: &PageRequest,
+    ) -> Result<Page<AuditEntry>, StoreError> {
+        let (at, sequence) = chain::before(page.cursor.as_deref())?;
+        let limit = page.limit.clamp(1, MAX_PAGE);
+        let query = sqlx::query_as(sql::AUDIT_PAGE)
+            .bind(company.as_str())
+            .bind(at)
+            .bind(sequence)
+            .bind(one_more(limit));
+        let rows: Vec<(String,)> = self.read(LIST, query).await?;
+        let rows = rows.iter().map(|(json,)| chain::row(LIST, json)).collect::<Result<Vec<AuditRow>, _>>()?;
+        let Page { items, next } = page_of(rows, limit, chain::cursor);
+        Ok(Page { items: items.into_iter().map(|row| row.entry).collect(), next })
+    }
+
+    async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
+        let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before.timestamp_micros());
+        let mut rows: Vec<(i64, String)> = self.read(EXPIRE, query).await?;
+        if rows.is_empty() {
+            rows = self.read(EXPIRE, sqlx::query_as(sql::AUDIT_BASE)).await?;
+        }
+        chain::only_head(EXPIRE, &rows)
+    }
+
+    async fn audit_rows(&self, after: u64, limit: usize) -> Result<AuditExport, StoreError> {
+        let query = sqlx::query_as(sql::AUDIT_ROWS)
+            .bind(i64::try_from(after).unwrap_or(i64::MAX))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        chain::export(self.read(LIST, query).await?)
+    }
+}
+
+#[async_trait]
+impl ErasureStore for PostgresStore {
+    async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
+        let query = sqlx::query_as(sql::ERASE).bind(company.as_str()).bind(at.timestamp_micros());
+        let rows: Vec<(Option<i64>,)> = self.read(ERASE, query).await?;
+        let taken = rows.first().and_then(|(revision,)| *revision);
+        taken.map(|revision| facts::revision(ERASE, revision)).transpose()
+    }
+
+    async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
+        let before = before.timestamp_micros();
+        let receipts = self.affect(EXPIRE, sqlx::query(sql::EXPIRE_RECEIPTS).bind(before)).await?;
+        self.affect(EXPIRE, sqlx::query(sql::EXPIRE_ERASURES).bind(before)).await?;
+        Ok(receipts)
+    }
+}
