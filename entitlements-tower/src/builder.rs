@@ -13,6 +13,7 @@ use crate::deny::ProblemJson;
 use crate::fail::FailMode;
 use crate::gate::{ActionOf, ContextOf, Gate, ResourceOf, Shared};
 use crate::identity::Identify;
+use crate::in_handler::TypedGates;
 use crate::layer::EntitlementLayer;
 use crate::matching::RouteParams;
 use crate::rule::Rule;
@@ -33,6 +34,7 @@ pub struct EntitlementLayerBuilder<D = ProblemJson> {
     challenge: HeaderValue,
     callers_keys: bool,
     settlement_capacity: usize,
+    extractors: bool,
     deny: D,
 }
 
@@ -49,6 +51,7 @@ impl EntitlementLayerBuilder {
             challenge: HeaderValue::from_static("Bearer"),
             callers_keys: false,
             settlement_capacity: 10_000,
+            extractors: false,
             deny: ProblemJson::new(),
         }
     }
@@ -117,6 +120,13 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
+    /// Lets the extractors `Entitled` and `Metered` ask for features that no rule has asked for. Off by default, because it
+    /// costs every request an allocation or two.
+    pub const fn extractors(mut self, on: bool) -> Self {
+        self.extractors = on;
+        self
+    }
+
     /// Answers denials with `deny` (a [`Deny`](crate::Deny) for the body of the server) instead of [`ProblemJson`].
     pub fn deny<E>(self, deny: E) -> EntitlementLayerBuilder<E> {
         EntitlementLayerBuilder {
@@ -130,6 +140,7 @@ impl<D> EntitlementLayerBuilder<D> {
             challenge: self.challenge,
             callers_keys: self.callers_keys,
             settlement_capacity: self.settlement_capacity,
+            extractors: self.extractors,
             deny,
         }
     }
@@ -154,7 +165,9 @@ impl<D> EntitlementLayerBuilder<D> {
             since,
             said_missing: AtomicBool::new(false),
         };
-        Ok(EntitlementLayer::new(Gate::new(Arc::new(shared), self.rules)?, Arc::new(self.deny)))
+        let gate = Gate::new(Arc::new(shared), self.rules)?;
+        let typed = self.extractors.then(|| Arc::new(TypedGates::new(gate.clone())));
+        Ok(EntitlementLayer::new(gate, typed, Arc::new(self.deny)))
     }
 }
 

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::deny::Deny;
+use crate::in_handler::Tickets;
 use crate::pending::Pending;
 use crate::ticket::Ticket;
 
@@ -35,11 +36,13 @@ pin_project! {
         Passed {
             #[pin]
             inner: S::Future,
+            later: Option<Tickets>,
         },
         /// The facts are asked; the inner service waits, ready.
         Asking {
             pending: Pending,
             waiting: Option<(S, Request<A>)>,
+            later: Option<Tickets>,
             deny: Arc<D>,
         },
         /// The inner service was called.
@@ -47,6 +50,7 @@ pin_project! {
             #[pin]
             inner: S::Future,
             ticket: Option<Ticket>,
+            later: Option<Tickets>,
         },
         /// The answer is known.
         Denied {
@@ -59,8 +63,12 @@ impl<S, A, D> ResponseFuture<S, A, D>
 where
     S: Service<Request<A>>,
 {
-    pub(crate) const fn passed(inner: S::Future) -> Self {
-        Self { state: State::Passed { inner } }
+    /// Calls the inner service, which is ready.
+    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Tickets>) -> Self {
+        let watch = Watch { ticket: None, later };
+        let inner = ready.call(request);
+        let (_, later) = watch.seen_off();
+        Self { state: State::Passed { inner, later } }
     }
 
     pub(crate) const fn denied(response: S::Response) -> Self {
@@ -68,12 +76,23 @@ where
     }
 
     /// Calls the inner service, which is ready.
-    pub(crate) fn admitted(ready: &mut S, request: Request<A>, ticket: Ticket) -> Self {
-        Self { state: call(ready, request, ticket) }
+    pub(crate) fn admitted(
+        ready: &mut S,
+        request: Request<A>,
+        ticket: Ticket,
+        later: Option<Tickets>,
+    ) -> Self {
+        Self { state: call(ready, request, ticket, later) }
     }
 
-    pub(crate) const fn asking(pending: Pending, ready: S, request: Request<A>, deny: Arc<D>) -> Self {
-        Self { state: State::Asking { pending, waiting: Some((ready, request)), deny } }
+    pub(crate) const fn asking(
+        pending: Pending,
+        ready: S,
+        request: Request<A>,
+        later: Option<Tickets>,
+        deny: Arc<D>,
+    ) -> Self {
+        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, deny } }
     }
 }
 
@@ -88,15 +107,22 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Passed { inner } => return inner.poll(context),
-                StateProj::Asking { pending, waiting, deny } => {
+                StateProj::Passed { inner, later } => {
+                    let watch = Watch { ticket: None, later: later.take() };
+                    let polled = inner.poll(context);
+                    (_, *later) = watch.seen_off();
+                    let result = ready!(polled);
+                    end(None, later.take(), &result);
+                    return Poll::Ready(result);
+                }
+                StateProj::Asking { pending, waiting, later, deny } => {
                     let decided = ready!(Pin::new(pending).poll(context));
                     // Taken once: a future is not polled again after it was ready.
                     let Some((service, request)) = waiting.take() else { return Poll::Pending };
                     match decided {
                         Ok(ticket) => {
                             let mut service = service;
-                            call(&mut service, request, ticket)
+                            call(&mut service, request, ticket, later.take())
                         }
                         Err(denial) => {
                             drop(service);
@@ -105,16 +131,12 @@ where
                         }
                     }
                 }
-                StateProj::Admitted { inner, ticket } => {
-                    let watch = Watch { ticket: ticket.take() };
+                StateProj::Admitted { inner, ticket, later } => {
+                    let watch = Watch { ticket: ticket.take(), later: later.take() };
                     let polled = inner.poll(context);
-                    *ticket = watch.seen_off();
+                    (*ticket, *later) = watch.seen_off();
                     let result = ready!(polled);
-                    match (ticket.take(), &result) {
-                        (Some(ticket), Ok(response)) => ticket.finish(response.status(), response.headers()),
-                        (Some(ticket), Err(_)) => ticket.fail(),
-                        (None, _) => {}
-                    }
+                    end(ticket.take(), later.take(), &result);
                     return Poll::Ready(result);
                 }
                 StateProj::Denied { response } => {
@@ -128,25 +150,52 @@ where
 }
 
 /// Calls the inner service, which was made ready before.
-fn call<S, A, D>(service: &mut S, mut request: Request<A>, mut ticket: Ticket) -> State<S, A, D>
+fn call<S, A, D>(
+    service: &mut S,
+    mut request: Request<A>,
+    mut ticket: Ticket,
+    later: Option<Tickets>,
+) -> State<S, A, D>
 where
     S: Service<Request<A>>,
 {
     ticket.attach(request.extensions_mut());
-    let watch = Watch { ticket: Some(ticket) };
+    let watch = Watch { ticket: Some(ticket), later };
     let inner = service.call(request);
-    State::Admitted { inner, ticket: watch.seen_off() }
+    let (ticket, later) = watch.seen_off();
+    State::Admitted { inner, ticket, later }
 }
 
-/// Holds a ticket while the inner service runs. A panic unwinds through it, and then the request has failed.
+/// Ends every ticket of a request: the rule's first, then those that were made within the handler.
+fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &Result<Response<B>, E>) {
+    if let Ok(response) = result {
+        let (status, headers) = (response.status(), response.headers());
+        if let Some(ticket) = ticket {
+            ticket.finish(status, headers);
+        }
+        if let Some(later) = later {
+            later.finish(status, headers);
+        }
+    } else {
+        if let Some(ticket) = ticket {
+            ticket.fail();
+        }
+        if let Some(later) = later {
+            later.fail();
+        }
+    }
+}
+
+/// Holds the tickets while the inner service runs. A panic unwinds through it, and then the request has failed.
 struct Watch {
     ticket: Option<Ticket>,
+    later: Option<Tickets>,
 }
 
 impl Watch {
-    /// No panic: the ticket goes on.
-    fn seen_off(mut self) -> Option<Ticket> {
-        self.ticket.take()
+    /// No panic: the tickets go on.
+    fn seen_off(mut self) -> (Option<Ticket>, Option<Tickets>) {
+        (self.ticket.take(), self.later.take())
     }
 }
 
@@ -154,6 +203,9 @@ impl Drop for Watch {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.fail();
+        }
+        if let Some(later) = self.later.take() {
+            later.fail();
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::deny::ProblemJson;
 use crate::fail::FailMode;
 use crate::gate::Gate;
 use crate::identity::Identify;
+use crate::in_handler::TypedGates;
 use crate::rule::Rule;
 use crate::rules::RuleError;
 use crate::service::EntitlementService;
@@ -23,6 +24,7 @@ use crate::settle::SettlementStats;
 /// documentation for an example.
 pub struct EntitlementLayer<D = ProblemJson> {
     gate: Gate,
+    typed: Option<Arc<TypedGates>>,
     deny: Arc<D>,
 }
 
@@ -62,8 +64,8 @@ fn required(feature: &str, action: Option<Action>) -> Rule {
 }
 
 impl<D> EntitlementLayer<D> {
-    pub(crate) const fn new(gate: Gate, deny: Arc<D>) -> Self {
-        Self { gate, deny }
+    pub(crate) const fn new(gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
+        Self { gate, typed, deny }
     }
 
     /// Another layer for one route, which shares everything with this one but the rules: every request through it needs
@@ -86,7 +88,7 @@ impl<D> EntitlementLayer<D> {
     ///
     /// [`RuleError`] when the rule is malformed or names what the catalog does not have.
     pub fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        Ok(Self::new(self.gate.with_rule(rule)?, Arc::clone(&self.deny)))
+        Ok(Self::new(self.gate.with_rule(rule)?, self.typed.clone(), Arc::clone(&self.deny)))
     }
 
     /// The gate of the layer, for other kinds of proxies and for what has no layer.
@@ -117,13 +119,13 @@ impl<S, D> Layer<S> for EntitlementLayer<D> {
     type Service = EntitlementService<S, D>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EntitlementService::new(inner, self.gate.clone(), Arc::clone(&self.deny))
+        EntitlementService::new(inner, self.gate.clone(), self.typed.clone(), Arc::clone(&self.deny))
     }
 }
 
 impl<D> Clone for EntitlementLayer<D> {
     fn clone(&self) -> Self {
-        Self { gate: self.gate.clone(), deny: Arc::clone(&self.deny) }
+        Self { gate: self.gate.clone(), typed: self.typed.clone(), deny: Arc::clone(&self.deny) }
     }
 }
 

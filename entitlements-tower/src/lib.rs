@@ -14,6 +14,7 @@ mod future;
 mod gate;
 mod grpc;
 mod identity;
+mod in_handler;
 mod job;
 mod key;
 mod layer;
@@ -37,7 +38,7 @@ pub use coverage::{Coverage, RuleHits};
 pub use denial::{Denial, status_of};
 pub use deny::{Deny, GrpcStatus, ProblemJson};
 #[cfg(feature = "axum")]
-pub use extract::{Entitled, MissingGate};
+pub use extract::{Admitted, Entitled, Metered, MissingGate, NotAdmitted};
 pub use fail::{FailMode, UnknownFailMode};
 pub use future::ResponseFuture;
 pub use gate::{Gate, Verdict};

@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use tower_service::Service;
 
 use crate::deny::Deny;
 use crate::future::ResponseFuture;
 use crate::gate::{Gate, Verdict};
+use crate::in_handler::{InHandler, Tickets, TypedGates};
 
 /// A service whose requests are gated; made by [`EntitlementLayer`](crate::EntitlementLayer).
 ///
@@ -18,12 +19,21 @@ use crate::gate::{Gate, Verdict};
 pub struct EntitlementService<S, D> {
     inner: S,
     gate: Gate,
+    typed: Option<Arc<TypedGates>>,
     deny: Arc<D>,
 }
 
 impl<S, D> EntitlementService<S, D> {
-    pub(crate) const fn new(inner: S, gate: Gate, deny: Arc<D>) -> Self {
-        Self { inner, gate, deny }
+    pub(crate) const fn new(inner: S, gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
+        Self { inner, gate, typed, deny }
+    }
+
+    /// Lets extractors ask. The tickets they make are ended with the response.
+    fn let_extractors_ask(&self, extensions: &mut Extensions) -> Option<Tickets> {
+        let typed = self.typed.as_ref()?;
+        let tickets = Tickets::default();
+        extensions.insert(InHandler::new(Arc::clone(typed), tickets.clone()));
+        Some(tickets)
     }
 }
 
@@ -49,21 +59,26 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         match self.gate.begin(&parts) {
-            Verdict::Pass => ResponseFuture::passed(self.inner.call(Request::from_parts(parts, body))),
+            Verdict::Pass => {
+                let later = self.let_extractors_ask(&mut parts.extensions);
+                ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
+            }
             Verdict::Deny(denial) => {
                 // A service that is ready may hold a permit. It will not be called, so it must not keep it.
                 drop(self.take_ready());
                 ResponseFuture::denied(self.deny.respond(&denial, &parts))
             }
             Verdict::Admit(ticket) => {
-                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), *ticket)
+                let later = self.let_extractors_ask(&mut parts.extensions);
+                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), *ticket, later)
             }
             Verdict::Ask(pending) => {
                 let ready = self.take_ready();
+                let later = self.let_extractors_ask(&mut parts.extensions);
                 let request = Request::from_parts(parts, body);
-                ResponseFuture::asking(pending, ready, request, Arc::clone(&self.deny))
+                ResponseFuture::asking(pending, ready, request, later, Arc::clone(&self.deny))
             }
         }
     }
@@ -71,7 +86,12 @@ where
 
 impl<S: Clone, D> Clone for EntitlementService<S, D> {
     fn clone(&self) -> Self {
-        Self { inner: self.inner.clone(), gate: self.gate.clone(), deny: Arc::clone(&self.deny) }
+        Self {
+            inner: self.inner.clone(),
+            gate: self.gate.clone(),
+            typed: self.typed.clone(),
+            deny: Arc::clone(&self.deny),
+        }
     }
 }
 

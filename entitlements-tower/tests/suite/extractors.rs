@@ -2,7 +2,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{any, post};
-use entitlements_tower::{Entitled, Problem, UsageReport};
+use entitlements_tower::{Admitted, Problem, UsageReport};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
@@ -21,7 +21,7 @@ async fn ask(app: Router, method: &str, uri: &str) -> (u16, String) {
 #[tokio::test]
 async fn the_decision_is_an_argument_of_a_handler() {
     let world = World::new().await;
-    let handler = async |Entitled(decision): Entitled| decision.reason.code();
+    let handler = async |Admitted(decision): Admitted| decision.reason.code();
     let app = Router::new().route("/boardroom", any(handler)).route_layer(world.layer());
     assert_eq!(ask(app, "GET", "/boardroom").await, (200, "allowed_by_plan".into()));
 }
@@ -31,11 +31,11 @@ async fn a_handler_that_needs_a_gate_is_not_reached_without_one() {
     let world = World::new().await;
     let router = || {
         Router::new()
-            .route("/free", any(async |_: Entitled| "reached"))
+            .route("/free", any(async |_: Admitted| "reached"))
             .route("/boardroom", any(async |_: UsageReport| "reached"))
             .route(
                 "/maybe",
-                any(async |decision: Option<Entitled>, report: Option<UsageReport>| {
+                any(async |decision: Option<Admitted>, report: Option<UsageReport>| {
                     format!("{} {}", decision.is_some(), report.is_some())
                 }),
             )

@@ -48,7 +48,7 @@ async fn what_is_decided_without_live_facts_is_noted_as_such() {
     world.entitlements = Entitlements::builder(catalog())
         .store(world.store.clone())
         .clock(Arc::clone(&world.clock))
-        .cache(CacheConfig::disabled())
+        .cache(CacheConfig::default().with_max_age(Duration::ZERO))
         .observer(audit.clone())
         .build();
     let layer = world.builder(FIVE_MINUTES).build().unwrap();

@@ -23,5 +23,7 @@ mod rules;
 #[cfg(feature = "axum")]
 mod spellings;
 mod store;
+#[cfg(feature = "axum")]
+mod typed;
 mod warm;
 mod world;

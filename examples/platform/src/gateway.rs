@@ -10,7 +10,7 @@ use axum::routing::{MethodRouter, get};
 use axum::{Extension, Json, Router};
 use chrono::{DateTime, SubsecRound, Utc};
 use entitlements_core::{Amount, Decision};
-use entitlements_tower::{Charges, Entitled, EntitlementLayer, UsageReport};
+use entitlements_tower::{Admitted, Charges, EntitlementLayer, UsageReport};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -93,7 +93,7 @@ impl Served {
 }
 
 async fn show(
-    Entitled(decision): Entitled,
+    Admitted(decision): Admitted,
     charges: Option<Extension<Charges>>,
     _: OptionalJson,
 ) -> Json<Served> {
@@ -110,7 +110,7 @@ struct Report {
 
 async fn generate_report(
     State(app): State<Arc<App>>,
-    Entitled(decision): Entitled,
+    Admitted(decision): Admitted,
     charges: Option<Extension<Charges>>,
     _: OptionalJson,
 ) -> Json<Report> {
@@ -122,7 +122,7 @@ async fn generate_report(
 
 /// Generates a text, which costs the tokens that the body names: `{"inputTokens": 812, "outputTokens": 4096}`.
 async fn generate_text(
-    Entitled(decision): Entitled,
+    Admitted(decision): Admitted,
     report: Option<UsageReport>,
     charges: Option<Extension<Charges>>,
     body: Result<OptionalJson, Rejection>,

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::Path;
 use axum::routing::{get, post};
 use entitlements_core::{Catalog, Entitlements};
-use entitlements_tower::{Entitled, EntitlementLayer, FailMode, header_trusted};
+use entitlements_tower::{Admitted, EntitlementLayer, FailMode, header_trusted};
 
 /// What is sold, to whom, and which routes need it.
 const CATALOG: &str = r#"
@@ -59,7 +59,7 @@ fn app(entitlements: &Entitlements) -> Result<(Router, EntitlementLayer), Box<dy
     Ok((router, gate))
 }
 
-async fn dashboard(Entitled(decision): Entitled) -> String {
+async fn dashboard(Admitted(decision): Admitted) -> String {
     format!("your dashboard, on the plan {}\n", decision.plan.unwrap_or("of nobody"))
 }
 

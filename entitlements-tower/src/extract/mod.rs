@@ -1,5 +1,7 @@
 //! Extractors for axum.
 
+mod typed;
+
 use std::any::type_name;
 use std::convert::Infallible;
 
@@ -7,6 +9,8 @@ use axum::extract::{FromRequestParts, OptionalFromRequestParts};
 use axum::response::{IntoResponse, Response};
 use entitlements_core::Decision;
 use http::request::Parts;
+
+pub use typed::{Entitled, Metered, NotAdmitted};
 
 use crate::problem::Problem;
 use crate::report::UsageReport;
@@ -16,15 +20,15 @@ use crate::report::UsageReport;
 /// A handler with this argument cannot be reached without a gate: without one the answer is 500.
 ///
 /// ```
-/// use entitlements_tower::Entitled;
+/// use entitlements_tower::Admitted;
 ///
-/// async fn export(Entitled(decision): Entitled) -> String {
+/// async fn export(Admitted(decision): Admitted) -> String {
 ///     format!("allowed: {}", decision.reason)
 /// }
 /// # let _ = export;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entitled(pub Decision);
+pub struct Admitted(pub Decision);
 
 /// No gate has admitted the request: a mistake in the program, answered with 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +52,7 @@ fn extension<T: Clone + Send + Sync + 'static>(parts: &Parts) -> Result<T, Missi
     parts.extensions.get::<T>().cloned().ok_or(MissingGate { expected: type_name::<T>() })
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Entitled {
+impl<S: Send + Sync> FromRequestParts<S> for Admitted {
     type Rejection = MissingGate;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, MissingGate> {
@@ -56,7 +60,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Entitled {
     }
 }
 
-impl<S: Send + Sync> OptionalFromRequestParts<S> for Entitled {
+impl<S: Send + Sync> OptionalFromRequestParts<S> for Admitted {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Option<Self>, Infallible> {

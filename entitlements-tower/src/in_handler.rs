@@ -1,0 +1,127 @@
+//! Asking from within a handler: what extractors use when no rule has asked for them.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use http::{HeaderMap, StatusCode};
+
+use crate::gate::Gate;
+use crate::ticket::Ticket;
+
+/// The tickets of a request that were made within its handler. The layer ends them when the response is known.
+#[derive(Clone, Default)]
+pub(crate) struct Tickets(Arc<Mutex<Vec<Ticket>>>);
+
+impl Tickets {
+    #[cfg(feature = "axum")]
+    pub(crate) fn push(&self, ticket: Ticket) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(ticket);
+    }
+
+    fn take(&self) -> Vec<Ticket> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The response is known.
+    pub(crate) fn finish(&self, status: StatusCode, headers: &HeaderMap) {
+        for ticket in self.take() {
+            ticket.finish(status, headers);
+        }
+    }
+
+    /// The handler failed without a response, or panicked.
+    pub(crate) fn fail(&self) {
+        for ticket in self.take() {
+            ticket.fail();
+        }
+    }
+}
+
+/// The gates of the features that extractors have asked for; one for each layer.
+pub(crate) struct TypedGates {
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum has extractors"))]
+    gate: Gate,
+    #[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum has extractors"))]
+    made: Mutex<HashMap<(&'static str, Asks), Gate>>,
+}
+
+/// What an extractor asks about a feature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum has extractors"))]
+pub(crate) enum Asks {
+    /// Whether the subject may use it.
+    Require,
+    /// Whether there is a unit of it, and takes it.
+    Consume,
+}
+
+impl TypedGates {
+    pub(crate) fn new(gate: Gate) -> Self {
+        Self { gate, made: Mutex::default() }
+    }
+
+    /// The gate that asks this of every request.
+    #[cfg(feature = "axum")]
+    fn of(&self, feature: &'static str, asks: Asks) -> Result<Gate, crate::rules::RuleError> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(gate) = made.get(&(feature, asks)) {
+            return Ok(gate.clone());
+        }
+        let rule = crate::rule::Rule::every_request();
+        let rule = match asks {
+            Asks::Require => rule.require(feature),
+            Asks::Consume => rule.consume(feature),
+        };
+        let gate = self.gate.with_rule(rule)?;
+        made.insert((feature, asks), gate.clone());
+        Ok(gate)
+    }
+}
+
+impl fmt::Debug for TypedGates {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypedGates")
+    }
+}
+
+/// What a layer puts into the extensions of a request so that extractors can ask.
+#[derive(Clone)]
+#[cfg_attr(not(feature = "axum"), expect(dead_code, reason = "only axum has extractors"))]
+pub(crate) struct InHandler {
+    gates: Arc<TypedGates>,
+    tickets: Tickets,
+}
+
+impl InHandler {
+    pub(crate) const fn new(gates: Arc<TypedGates>, tickets: Tickets) -> Self {
+        Self { gates, tickets }
+    }
+
+    /// Asks about a feature as a rule would, and puts the answer into the request's extensions.
+    #[cfg(feature = "axum")]
+    pub(crate) async fn ask(
+        &self,
+        parts: &mut http::request::Parts,
+        feature: &'static str,
+        asks: Asks,
+    ) -> Result<(), crate::denial::Denial> {
+        use crate::denial::Denial;
+        use crate::gate::Verdict;
+
+        let gate = self.gates.of(feature, asks).map_err(|error| {
+            tracing::error!(%error, "an extractor asks for what the catalog does not have");
+            Denial::Internal
+        })?;
+        let mut ticket = match gate.begin(parts) {
+            Verdict::Admit(ticket) => *ticket,
+            Verdict::Ask(pending) => pending.await?,
+            Verdict::Deny(denial) => return Err(denial),
+            // The rule is for every request.
+            Verdict::Pass => return Err(Denial::Internal),
+        };
+        ticket.attach(&mut parts.extensions);
+        self.tickets.push(ticket);
+        Ok(())
+    }
+}

@@ -1,0 +1,155 @@
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::routing::any;
+use entitlements_tower::{Entitled, EntitlementLayer, FailMode, Metered};
+use http::StatusCode;
+use http_body_util::BodyExt;
+use tower::ServiceExt;
+
+use crate::world::{World, of};
+
+entitlements_core::features! {
+    /// Meet.
+    Boardroom: Flag = "boardroom";
+    /// What no plan has.
+    Unsold: Flag = "unsold";
+    /// What the catalog does not have.
+    Nowhere: Flag = "nowhere";
+    /// Reports made.
+    Reports: Meter = "reports";
+}
+
+fn layer(world: &World) -> EntitlementLayer {
+    world.builder(FailMode::Closed).extractors(true).build().unwrap()
+}
+
+async fn ask(app: &Router, company: &str, method: &str, uri: &str) -> (u16, String) {
+    let mut request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+    request.extensions_mut().insert(of(company));
+    let response = app.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, String::from_utf8(body.to_vec()).unwrap())
+}
+
+#[tokio::test]
+async fn a_handler_without_a_rule_is_gated_by_its_signature() {
+    let world = World::new().await;
+    let handler = async |proof: Entitled<Boardroom>| proof.decision.reason.code();
+    let app = Router::new().route("/free", any(handler)).route_layer(layer(&world));
+    assert_eq!(ask(&app, "pro-co", "GET", "/free").await, (200, "allowed_by_plan".into()));
+    let (status, body) = ask(&app, "starter-co", "GET", "/free?secret=1").await;
+    assert_eq!(status, 402);
+    assert!(
+        body.contains("\"code\":\"feature_not_in_plan\"") && body.contains("\"instance\":\"/free\""),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn the_action_is_that_of_the_method() {
+    entitlements_core::features! { Export: Flag = "export"; }
+    let world = World::new().await;
+    let handler = async |_: Entitled<Export>| "exported";
+    let app = Router::new().route("/free", any(handler)).route_layer(layer(&world));
+    assert_eq!(ask(&app, "starter-co", "GET", "/free").await.0, 200);
+    assert_eq!(ask(&app, "starter-co", "DELETE", "/free").await.0, 402);
+}
+
+#[tokio::test]
+async fn nobody_who_is_unknown_is_told_about_plans() {
+    let world = World::new().await;
+    let app = Router::new()
+        .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
+        .route_layer(world.builder(FailMode::Closed).extractors(true).build().unwrap());
+    let request = Request::builder().uri("/free").body(Body::empty()).unwrap();
+    let response = app.oneshot(request).await.unwrap();
+    // Nobody has authenticated the request: a mistake in the program, as for a rule.
+    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_meter_in_the_signature_is_charged_once() {
+    let world = World::new().await;
+    let twice = async |first: Metered<Reports>, second: Metered<Reports>| {
+        assert_eq!(first, second);
+        first.receipt().unwrap().used.get().to_string()
+    };
+    let app = Router::new().route("/free", any(twice)).route_layer(layer(&world));
+    for used in ["1", "2", "3"] {
+        assert_eq!(ask(&app, "starter-co", "POST", "/free").await, (200, used.into()));
+    }
+    let (status, body) = ask(&app, "starter-co", "POST", "/free").await;
+    assert_eq!(status, 402, "{body}");
+    assert_eq!(world.used("starter-co", "reports").await, 3);
+}
+
+#[tokio::test]
+async fn what_a_rule_has_charged_is_not_charged_again() {
+    let world = World::new().await;
+    let handler = async |_: Entitled<Boardroom>, paid: Metered<Reports>| paid.charged.amount.to_string();
+    let app = Router::new().route("/both", any(handler)).route_layer(layer(&world));
+    assert_eq!(ask(&app, "pro-co", "POST", "/both").await, (200, "1".into()));
+    assert_eq!(world.used("pro-co", "reports").await, 1);
+}
+
+#[tokio::test]
+async fn a_failed_response_is_not_charged() {
+    let world = World::new().await;
+    let gate = layer(&world);
+    let failing = async |_: Metered<Reports>| StatusCode::BAD_GATEWAY;
+    let app = Router::new().route("/free", any(failing)).route_layer(gate.clone());
+    assert_eq!(ask(&app, "starter-co", "POST", "/free").await.0, 502);
+    gate.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 0);
+}
+
+#[tokio::test]
+async fn a_panic_is_not_charged() {
+    async fn panicking(_: Metered<Reports>) -> &'static str {
+        panic!("the handler panics")
+    }
+    let world = World::new().await;
+    let gate = layer(&world);
+    let app = Router::new().route("/free", any(panicking)).route_layer(gate.clone());
+    let task = tokio::spawn(async move { ask(&app, "starter-co", "POST", "/free").await });
+    assert!(task.await.unwrap_err().is_panic());
+    gate.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 0);
+}
+
+#[tokio::test]
+async fn an_extractor_that_refuses_first_leaves_the_rest_uncharged() {
+    let world = World::new().await;
+    let gate = layer(&world);
+    let both = async |_: Entitled<Unsold>, _: Metered<Reports>| "reached";
+    let app = Router::new().route("/free", any(both)).route_layer(gate.clone());
+    assert_eq!(ask(&app, "starter-co", "POST", "/free").await.0, 403);
+    gate.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 0);
+}
+
+#[tokio::test]
+async fn without_a_layer_that_lets_them_ask_nothing_is_reached() {
+    let world = World::new().await;
+    let router = || {
+        Router::new()
+            .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
+            .route("/metered", any(async |_: Metered<Reports>| "reached"))
+    };
+    for app in [router(), router().route_layer(world.layer())] {
+        for uri in ["/free", "/metered"] {
+            let (status, body) = ask(&app, "pro-co", "POST", uri).await;
+            assert_eq!(status, 500, "{uri}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_feature_that_the_catalog_does_not_have_is_not_reached() {
+    let world = World::new().await;
+    let app =
+        Router::new().route("/free", any(async |_: Entitled<Nowhere>| "reached")).route_layer(layer(&world));
+    assert_eq!(ask(&app, "pro-co", "GET", "/free").await.0, 500);
+}
