@@ -13,6 +13,8 @@ mod billing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod chain;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod decisions;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod error;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod facts;
@@ -32,6 +34,6 @@ mod rows;
 mod sql;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresStore};
+pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresDecisionCache, PostgresStore};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteStore};
+pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteDecisionCache, SqliteStore};

@@ -3,6 +3,7 @@
 mod audit;
 mod billing;
 mod config;
+mod decisions;
 mod error;
 mod gauges;
 mod grants;
@@ -15,6 +16,7 @@ mod subscriptions;
 mod usage;
 
 pub use config::{InvalidPostgresUrl, PostgresConfig};
+pub use decisions::PostgresDecisionCache;
 
 use std::fmt;
 use std::time::Duration;

@@ -12,6 +12,7 @@ statements! {
     AUDIT_ROWS = "postgres/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     CLAIM_EVENT = "claim_event.sql";
+    COUNT_DECISIONS = "count_decisions.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "postgres/debit.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
@@ -19,15 +20,19 @@ statements! {
     ERASE = "postgres/erase.sql";
     EVENT_STATE = "event_state.sql";
     EXPIRE_AUDIT = "expire_audit.sql";
+    EXPIRE_DECISIONS = "expire_decisions.sql";
+    EXPIRE_DECISION_FENCES = "expire_decision_fences.sql";
     EXPIRE_ERASURES = "postgres/expire_erasures.sql";
     EXPIRE_RECEIPTS = "expire_receipts.sql";
     FIND_CUSTOMER = "find_customer.sql";
+    FIND_DECISION = "find_decision.sql";
     FIND_EVENT = "find_event.sql";
     FIND_GRANT = "postgres/find_grant.sql";
     FIND_POLICY = "postgres/find_policy.sql";
     FIND_SUBSCRIPTION = "postgres/find_subscription.sql";
     FINISH_EVENT = "finish_event.sql";
     FINISH_OPERATION = "finish_operation.sql";
+    FORGET_DECISIONS = "forget_decisions.sql";
     INSERT_CUSTOMER = "insert_customer.sql";
     INSERT_GRANT = "insert_grant.sql";
     INSERT_POLICY = "insert_policy.sql";
@@ -44,6 +49,8 @@ statements! {
     PLAN_FEATURES = "plan_features.sql";
     POLICIES = "postgres/policies.sql";
     PUT_ADDON = "put_addon.sql";
+    PUT_DECISION = "put_decision.sql";
+    PUT_DECISION_FENCE = "put_decision_fence.sql";
     PUT_INVOICE = "put_invoice.sql";
     PUT_OVERRIDE = "put_override.sql";
     PUT_SUBSCRIPTION = "put_subscription.sql";
@@ -153,6 +160,7 @@ mod tests {
                 "plan_features.sql" | "postgres/replace_plan_features.sql" => {
                     &["all of billing_plan_features"]
                 }
+                "count_decisions.sql" => &["all of entitlement_decisions"],
                 _ => &[],
             };
             assert_eq!(wasteful(&mut connection, statement).await, expected, "{file}");

@@ -3,6 +3,7 @@
 mod audit;
 mod billing;
 mod config;
+mod decisions;
 mod error;
 mod gauges;
 mod grants;
@@ -28,6 +29,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, FromRow, Sqlite};
 
 pub use config::{Durability, InvalidSqliteUrl, SqliteConfig};
+pub use decisions::SqliteDecisionCache;
 
 use crate::facts;
 use config::Place;

@@ -12,6 +12,7 @@ statements! {
     AUDIT_ROWS = "sqlite/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     CLAIM_EVENT = "claim_event.sql";
+    COUNT_DECISIONS = "count_decisions.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "sqlite/debit.sql" + "sqlite/taking.sql" + "sqlite/debited.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
@@ -19,15 +20,19 @@ statements! {
     ERASE = "sqlite/erase.sql";
     EVENT_STATE = "event_state.sql";
     EXPIRE_AUDIT = "expire_audit.sql";
+    EXPIRE_DECISIONS = "expire_decisions.sql";
+    EXPIRE_DECISION_FENCES = "expire_decision_fences.sql";
     EXPIRE_ERASURES = "sqlite/expire_erasures.sql";
     EXPIRE_RECEIPTS = "expire_receipts.sql";
     FIND_CUSTOMER = "find_customer.sql";
+    FIND_DECISION = "find_decision.sql";
     FIND_EVENT = "find_event.sql";
     FIND_GRANT = "sqlite/find_grant.sql";
     FIND_POLICY = "sqlite/find_policy.sql";
     FIND_SUBSCRIPTION = "sqlite/find_subscription.sql";
     FINISH_EVENT = "finish_event.sql";
     FINISH_OPERATION = "finish_operation.sql";
+    FORGET_DECISIONS = "forget_decisions.sql";
     HOLDS = "sqlite/holds.sql";
     INSERT_CUSTOMER = "insert_customer.sql";
     INSERT_GRANT = "insert_grant.sql";
@@ -45,6 +50,8 @@ statements! {
     PLAN_FEATURES = "plan_features.sql";
     POLICIES = "sqlite/policies.sql";
     PUT_ADDON = "put_addon.sql";
+    PUT_DECISION = "put_decision.sql";
+    PUT_DECISION_FENCE = "put_decision_fence.sql";
     PUT_INVOICE = "put_invoice.sql";
     PUT_OVERRIDE = "put_override.sql";
     PUT_SUBSCRIPTION = "put_subscription.sql";
@@ -105,6 +112,7 @@ mod tests {
             "shown",
             "part",
             "last",
+            "question",
             "CONSTANT",
         ];
         let is_own = |name: &str| own.contains(&name);
@@ -141,6 +149,7 @@ mod tests {
                 "due_events.sql" => &["SCAN billing_events USING INDEX billing_events_open"],
                 // Every row is what it is asked for.
                 "plan_features.sql" => &["SCAN billing_plan_features"],
+                "count_decisions.sql" => &["SCAN entitlement_decisions"],
                 _ => &[],
             };
             assert_eq!(wasteful(&plan), expected, "{file}: {plan:#?}");

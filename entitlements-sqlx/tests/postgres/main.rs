@@ -8,6 +8,8 @@ mod concurrency;
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod dropped;
 #[cfg(test)]
 mod errors;
@@ -22,3 +24,6 @@ mod round_trips;
 mod scans;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+#[path = "../common/shared_decisions.rs"]
+mod shared_decisions;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod decisions;
+#[cfg(test)]
 mod durability;
 #[cfg(test)]
 mod errors;
@@ -11,3 +13,6 @@ mod files;
 #[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
+#[cfg(test)]
+#[path = "../common/shared_decisions.rs"]
+mod shared_decisions;
