@@ -14,6 +14,7 @@ use super::handle::FakeStripe;
 use super::shared::{Saved, Shared};
 use super::state::{Rules, State};
 use super::{deliver, server};
+use crate::prices::PriceBook;
 
 /// What happens after the last attempt to collect a renewal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,7 @@ pub struct FakeStripeBuilder {
     rules: Rules,
     webhooks: Vec<(String, String)>,
     catalog: Option<Arc<Catalog>>,
+    prices: PriceBook,
     saved: Option<String>,
     file: Option<PathBuf>,
 }
@@ -54,6 +56,7 @@ impl Default for FakeStripeBuilder {
             },
             webhooks: Vec::new(),
             catalog: None,
+            prices: PriceBook::default(),
             saved: None,
             file: None,
         }
@@ -118,6 +121,13 @@ impl FakeStripeBuilder {
         self
     }
 
+    /// Has these prices of plans beside those that the catalog names.
+    #[must_use]
+    pub fn prices(mut self, prices: PriceBook) -> Self {
+        self.prices = prices;
+        self
+    }
+
     /// Goes on from what [`FakeStripe::save`] wrote. Webhook endpoints are those of this builder.
     #[must_use]
     pub fn restore(mut self, saved: impl Into<String>) -> Self {
@@ -158,7 +168,7 @@ impl FakeStripeBuilder {
             state.replace_endpoints(self.webhooks);
         }
         if let Some(catalog) = &self.catalog {
-            state.stock(catalog);
+            state.stock(catalog, &self.prices);
         }
         let http = crate::client::plain_http().map_err(std::io::Error::other)?;
         let shared = Arc::new(Shared::new(self.clock, saved, self.file, http));
@@ -168,6 +178,6 @@ impl FakeStripeBuilder {
             let _ = axum::serve(listener, router).await;
         });
         let sending = tokio::spawn(deliver::run(shared.clone()));
-        Ok(FakeStripe::new(shared, address, [serving.abort_handle(), sending.abort_handle()]))
+        Ok(FakeStripe::new(shared, address, self.prices, [serving.abort_handle(), sending.abort_handle()]))
     }
 }

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Months, TimeDelta, Utc};
 use entitlements_core::Catalog;
-use entitlements_core::catalog::StripeRefs;
+use entitlements_core::catalog::{Plan, StripeRefs};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::params::Params;
 use super::refusal::Refusal;
 use super::state::State;
+use crate::prices::PriceBook;
 use crate::wire::identified;
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -224,11 +225,16 @@ impl State {
 
     /// Makes a product for every plan and add-on, and a price for everything that names one of them. A plan without a
     /// name at Stripe gets its own key as the lookup key, so that every plan can be bought.
-    pub(super) fn stock(&mut self, catalog: &Catalog) {
-        let plans = catalog.plans().iter().map(|plan| (plan.key(), plan.name(), plan.stripe()));
-        let addons = catalog.addons().iter().map(|addon| (addon.key(), addon.name(), addon.stripe()));
+    pub(super) fn stock(&mut self, catalog: &Catalog, prices: &PriceBook) {
+        let with_own = |plan: &Plan| {
+            let mut refs = plan.stripe().clone();
+            refs.prices.extend(prices.id_of(plan.key()).cloned());
+            refs
+        };
+        let plans = catalog.plans().iter().map(|plan| (plan.key(), plan.name(), with_own(plan)));
+        let addons = catalog.addons().iter().map(|addon| (addon.key(), addon.name(), addon.stripe().clone()));
         for (rank, (key, name, refs)) in (1..).zip(plans.chain(addons)) {
-            self.stock_one(key, name.unwrap_or(key), refs, rank * 2900);
+            self.stock_one(key, name.unwrap_or(key), &refs, rank * 2900);
         }
     }
 
@@ -272,7 +278,10 @@ impl State {
             };
             self.prices.put(price);
         }
-        self.products.put(product);
+        // Nothing is made twice when the same catalog comes again.
+        if self.prices.iter().any(|price| price.product == product.id) {
+            self.products.put(product);
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use entitlements_core::Catalog;
 use serde_json::Value;
 use tokio::task::AbortHandle;
 
@@ -13,12 +14,14 @@ use super::deliver::{self, WebhookFaults};
 use super::shared::Shared;
 use super::{FakeStripeBuilder, RequestFault};
 use crate::StripeConfig;
+use crate::prices::PriceBook;
 use crate::wire::time;
 
 /// A running fake. It stops when this is dropped.
 pub struct FakeStripe {
     shared: Arc<Shared>,
     address: SocketAddr,
+    prices: PriceBook,
     tasks: [AbortHandle; 2],
 }
 
@@ -34,8 +37,13 @@ pub struct PendingWebhook {
 }
 
 impl FakeStripe {
-    pub(super) const fn new(shared: Arc<Shared>, address: SocketAddr, tasks: [AbortHandle; 2]) -> Self {
-        Self { shared, address, tasks }
+    pub(super) const fn new(
+        shared: Arc<Shared>,
+        address: SocketAddr,
+        prices: PriceBook,
+        tasks: [AbortHandle; 2],
+    ) -> Self {
+        Self { shared, address, prices, tasks }
     }
 
     /// A fake to be set up.
@@ -166,6 +174,20 @@ impl FakeStripe {
         tokio::time::timeout(limit, taken).await.is_ok()
     }
 
+    /// Has a price for every plan and add-on of `catalog` from now on.
+    pub fn stock(&self, catalog: &Catalog) {
+        let mut it = self.shared.lock();
+        it.state.stock(catalog, &self.prices);
+        self.shared.keep(&it);
+    }
+
+    /// Stops it: nothing is answered, sent or written any more.
+    pub fn stop(&self) {
+        for task in &self.tasks {
+            task.abort();
+        }
+    }
+
     /// Everything that it knows, for [`FakeStripeBuilder::restore`].
     #[must_use]
     pub fn save(&self) -> String {
@@ -175,9 +197,7 @@ impl FakeStripe {
 
 impl Drop for FakeStripe {
     fn drop(&mut self) {
-        for task in &self.tasks {
-            task.abort();
-        }
+        self.stop();
     }
 }
 

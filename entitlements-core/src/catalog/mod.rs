@@ -15,6 +15,7 @@ mod quota;
 mod reader;
 mod routing;
 mod symbol;
+mod written;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
