@@ -21,6 +21,9 @@ rustc --version
 # The decision against a second reading of its rules, on 20,000 companies with 10 requests each.
 export DIFFERENTIAL_CASES=${DIFFERENTIAL_CASES:-20000}
 
+# Each database against the store in memory, operation by operation.
+export MODEL_OPERATIONS=${MODEL_OPERATIONS:-100000}
+
 # Three processes with caches against the store, healthy and broken.
 export FLEET_STEPS=${FLEET_STEPS:-100000}
 
