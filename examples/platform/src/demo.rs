@@ -21,8 +21,9 @@ pub(crate) const COMPANIES: [(&str, &str); 3] =
 pub(crate) async fn ensure(app: &App) -> Result<(), BillingError> {
     let Some(fake) = &app.billing.fake else { return renew(app).await.map_err(BillingError::from) };
     // What happens here is stored as it happens: nobody needs to be told.
-    let before: Vec<_> = fake.pending_webhooks().into_iter().map(|webhook| webhook.event_id).collect();
     fake.hold_webhooks();
+    fake.catch_up();
+    let before: Vec<_> = fake.pending_webhooks().into_iter().map(|webhook| webhook.event_id).collect();
     let mut outcome = Ok(());
     for (company, plan) in offered(&app.entitlements.catalog()) {
         outcome = subscribe(app, company, plan).await;
