@@ -74,14 +74,13 @@ impl Billing {
             // Nobody knows it but the fake.
             secrets.push(format!("whsec_{}", crate::platform::random_text()?));
         }
-        let (client, fake) = match client {
-            Some(client) => (client, None),
-            None => {
-                prices = prices.named_after_plans();
-                let fake = start_fake(&place, &secrets, &prices, entitlements.catalog()).await?;
-                let client = StripeClient::new(&fake.config()).map_err(|error| failed(&error))?;
-                (client, Some(fake))
-            }
+        let (client, fake) = if let Some(client) = client {
+            (client, None)
+        } else {
+            prices = prices.named_after_plans();
+            let fake = start_fake(&place, &secrets, &prices, entitlements.catalog()).await?;
+            let client = StripeClient::new(&fake.config()).map_err(|error| failed(&error))?;
+            (client, Some(fake))
         };
         let secrets: Result<Vec<_>, _> = secrets.into_iter().map(SigningSecret::new).collect();
         let secrets = secrets.map_err(|error| failed(&error))?;
