@@ -48,7 +48,7 @@ start() {
     (
         cd "$data"
         exec env -u REDIS_URL -u JWT_SECRET -u CATALOG_PATH -u ENTITLEMENT_FAIL_MODE \
-            -u STRIPE_SECRET_KEY -u STRIPE_API_BASE -u STRIPE_WEBHOOK_SECRET \
+            -u STRIPE_SECRET_KEY -u STRIPE_API_BASE -u STRIPE_WEBHOOK_SECRET -u APP_URL \
             PLATFORM_DEV=1 BIND_ADDR="127.0.0.1:$port" DATABASE_URL="$database" \
             "$binary"
     ) >>"$data/log" 2>&1 &
@@ -207,6 +207,41 @@ expect 204 "removing the guardrail"
 call "$pro" GET /v1/forecast
 expect 200 "the feature without it"
 
+echo "Billing"
+buyer=$(token buy-co bea billing)
+member=$(token buy-co max)
+call "$member" GET /v1/forecast
+expect 402 "the forecast without a subscription" '"code":"no_subscription"'
+call "$buyer" POST /api/billing/subscriptions \
+    '{"companyId":"buy-co","plan":"pro","seats":3,"trialDays":0,"paymentMethodId":"pm_card_chargeDeclined"}'
+expect 402 "a card that is declined" '"code":"card_declined"'
+call "$buyer" POST /api/billing/subscriptions \
+    '{"companyId":"buy-co","plan":"pro","seats":3,"trialDays":0,"paymentMethodId":"pm_card_visa"}'
+expect 201 "a subscription" '"status":"active"' '"seats":3'
+subscription=$(tr '{,' '\n\n' <<<"$body" | sed -n 's/^"id":"\([^"]*\)".*/\1/p')
+call "$buyer" POST /api/billing/subscriptions '{"companyId":"buy-co","plan":"pro"}'
+expect 409 "a second one" "$subscription"
+call "$member" GET /v1/forecast
+expect 200 "the forecast with it"
+call "$member" GET /api/billing/subscriptions/buy-co
+expect 200 "the subscription" "\"id\":\"$subscription\"" '"plan":"pro"'
+call "$member" POST "/api/billing/subscriptions/$subscription/cancel"
+expect 403 "cancelling without the role" '"code":"forbidden"'
+call "$buyer" POST "/api/billing/subscriptions/$subscription/cancel"
+expect 200 "cancelling" '"cancelAtPeriodEnd":true' '"status":"active"'
+call "$member" GET /v1/forecast
+expect 200 "the forecast until the period ends"
+call "$buyer" POST /api/billing/portal/buy-co
+expect 200 "the portal" '"url":"http'
+[[ $(curl -s -o /dev/null -w '%{http_code}' "$(field url)") == 200 ]] || fail "the page of the portal: expected 200"
+passed "its page (200)"
+call "$member" GET /api/billing/invoices/buy-co
+expect 200 "the invoices" '"status":"paid"'
+status=$(curl -sS -o "$data/body" -w '%{http_code}' -H 'stripe-signature: t=1,v1=00' --data '{"id":"evt_1"}' \
+    "$base/api/billing/webhooks/stripe")
+body=$(<"$data/body")
+expect 400 "a webhook with a bad signature" '"code":"invalid_webhook"'
+
 echo "A restart"
 stop
 start
@@ -214,6 +249,9 @@ starter=$(token starter-co sam)
 admin=$(token operations olga admin)
 call "$starter" POST /v1/reports/generate
 expect 402 "the quota is still used up" '"code":"quota_exceeded"'
+member=$(token buy-co max)
+call "$member" GET /v1/forecast
+expect 200 "the subscription is still there"
 call "$starter" GET /v1/boardroom
 expect 403 "the policy is still there" '"code":"policy_denied"'
 
@@ -236,5 +274,7 @@ call "" POST /dev/clock '{"advance":"31d"}'
 expect 200 "moving the clock" '"now":"'
 call "$starter" POST /v1/reports/generate
 expect 200 "the quota is full again"
+call "$member" GET /v1/forecast
+expect 402 "the cancelled subscription is over" '"code":"subscription_inactive"'
 
 echo "The platform does its job."

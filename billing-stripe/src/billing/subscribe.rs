@@ -7,7 +7,7 @@ use entitlements_core::{Amount, Subscription, SubscriptionStatus};
 use super::operation::Open;
 use super::sync::unusable;
 use super::{Shared, StripeBilling};
-use crate::client::{self, MissingPaymentMethod, NewCustomer, NewItem, PaymentBehavior};
+use crate::client::{self, MissingPaymentMethod, NewCustomer, NewItem, PaymentBehavior, StripeError};
 use crate::translate::{COMPANY_KEY, SEATS_KEY, SEATS_SOLD};
 use crate::wire::Metadata;
 
@@ -69,8 +69,9 @@ impl Shared {
         }
         let customer = self.customer(&lock.company).await?;
         if let Some(method) = &new.payment_method {
-            let attached =
-                self.client.attach_payment_method(method, customer.as_str(), &open.id.step("attach")).await?;
+            let step = open.id.step("attach");
+            let attached = self.client.attach_payment_method(method, customer.as_str(), &step).await;
+            let attached = attached.map_err(of_payment_method)?;
             let step = open.id.step("default");
             self.client.set_default_payment_method(customer.as_str(), &attached.id, &step).await?;
         }
@@ -144,6 +145,15 @@ impl Shared {
 /// Whether a subscription stands in the way of a second one.
 pub(super) fn is_live(subscription: &Subscription) -> bool {
     !matches!(subscription.status, SubscriptionStatus::Canceled | SubscriptionStatus::IncompleteExpired)
+}
+
+/// Names the field that a method of payment came in, should Stripe not do so.
+fn of_payment_method(error: StripeError) -> BillingError {
+    let error = BillingError::from(error);
+    match (error.kind(), error.field()) {
+        (BillingErrorKind::Invalid, None) => error.with_field("paymentMethodId"),
+        _ => error,
+    }
 }
 
 pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> BillingError {

@@ -62,8 +62,9 @@ impl Entitlements {
         if let Some(loaded) = within(&mut loading, deadline).await {
             return loaded;
         }
-        self.0.breaker.late(self.now());
+        // Of many that wait for one load, one says that it is late: it is one sign of trouble, not many.
         if leads.load(Ordering::Relaxed) {
+            self.0.breaker.late(self.now());
             // Somebody has to end it, or a store that is a little too slow would never be of use.
             runtime.spawn(Box::pin(async move { drop(loading.await) }));
         }

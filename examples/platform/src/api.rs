@@ -2,6 +2,7 @@
 
 mod addons;
 mod audit;
+mod billing;
 mod cache;
 mod check;
 mod companies;
@@ -10,15 +11,17 @@ mod holders;
 mod overrides;
 mod policies;
 mod usage;
+mod webhooks;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{delete, get, patch, post, put};
 
 use crate::app::App;
 use crate::auth::authenticate;
+use crate::billing::WEBHOOKS;
 use crate::problem::Rejection;
 
 /// The routes of the API, behind authentication.
@@ -45,5 +48,21 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/{company}", delete(companies::erase))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
-    Router::new().nest("/api/entitlements", routes).nest("/api/companies", companies)
+    let billing = Router::new()
+        .route("/subscriptions", post(billing::subscribe))
+        .route("/subscriptions/{id}", get(billing::find).merge(patch(billing::change)))
+        .route("/subscriptions/{id}/cancel", post(billing::cancel))
+        .route("/portal/{company}", post(billing::portal))
+        .route("/invoices/{company}", get(billing::invoices))
+        .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
+    // The signature says who sent it.
+    let webhooks = Router::new()
+        .route(WEBHOOKS, post(webhooks::receive))
+        .method_not_allowed_fallback(async || Rejection::wrong_method());
+    Router::new()
+        .nest("/api/entitlements", routes)
+        .nest("/api/companies", companies)
+        .nest("/api/billing", billing)
+        .merge(webhooks)
 }

@@ -10,6 +10,7 @@ use entitlements_core::store::SharedStore;
 use entitlements_redis::RedisDecisionCache;
 use entitlements_tower::EntitlementLayer;
 
+use crate::billing::Billing;
 use crate::development::Development;
 use crate::metrics::Metrics;
 use crate::problem::Rejection;
@@ -24,6 +25,7 @@ pub(crate) struct App {
     pub(crate) store: SharedStore,
     /// Takes note of every decision.
     pub(crate) audit: Audit,
+    pub(crate) billing: Billing,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,
     /// What processes share, if they do.
@@ -45,7 +47,8 @@ impl App {
             .observer(audit.clone())
             .build();
         let tokens = Tokens::new(&secrecy::SecretString::from("secret"));
-        Self { entitlements, store, audit, tokens, metrics, redis: None, development: None }
+        let billing = Billing::unreachable(entitlements.clone());
+        Self { entitlements, store, audit, billing, tokens, metrics, redis: None, development: None }
     }
 }
 

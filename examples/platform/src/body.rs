@@ -46,11 +46,7 @@ impl<S: Send + Sync> FromRequest<S> for JsonObject {
         if !is_json(request.headers()) {
             return Err(Rejection::wrong_media_type());
         }
-        let bytes = read(request.into_body()).await?;
-        match serde_json::from_slice(&bytes) {
-            Ok(Distinct(map)) => Ok(Self(map)),
-            Err(error) => Err(Rejection::malformed(format!("the body is no JSON object: {error}"))),
-        }
+        object(&read(request.into_body()).await?)
     }
 }
 
@@ -70,6 +66,45 @@ impl<S: Send + Sync> FromRequest<S> for OptionalJson {
         serde_json::from_slice(&bytes)
             .map(|value| Self(Some(value)))
             .map_err(|error| Rejection::malformed(format!("the body is no JSON: {error}")))
+    }
+}
+
+/// The JSON object that a request brings, or an empty one if it brings nothing.
+#[derive(Debug)]
+pub(crate) struct OptionalObject(pub(crate) JsonObject);
+
+impl<S: Send + Sync> FromRequest<S> for OptionalObject {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Rejection> {
+        let json = is_json(request.headers());
+        let bytes = read(request.into_body()).await?;
+        if bytes.is_empty() {
+            return Ok(Self(JsonObject(Map::new())));
+        }
+        if !json {
+            return Err(Rejection::wrong_media_type());
+        }
+        object(&bytes).map(Self)
+    }
+}
+
+/// The bytes that a request brings.
+#[derive(Debug)]
+pub(crate) struct RawBody(pub(crate) Vec<u8>);
+
+impl<S: Send + Sync> FromRequest<S> for RawBody {
+    type Rejection = Rejection;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Rejection> {
+        read(request.into_body()).await.map(Self)
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<JsonObject, Rejection> {
+    match serde_json::from_slice(bytes) {
+        Ok(Distinct(map)) => Ok(JsonObject(map)),
+        Err(error) => Err(Rejection::malformed(format!("the body is no JSON object: {error}"))),
     }
 }
 

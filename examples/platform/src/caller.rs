@@ -102,3 +102,19 @@ impl<S: Send + Sync> FromRequestParts<S> for Metering {
         }
     }
 }
+
+/// A caller that may change what is paid for: with the role, of its own company, or an administrator.
+#[derive(Clone, Debug)]
+pub(crate) struct Buying(pub(crate) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for Buying {
+    type Rejection = Rejection;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Rejection> {
+        let caller = Caller::from_request_parts(parts, state).await?;
+        match caller.role {
+            Role::Billing | Role::Admin => Ok(Self(caller)),
+            Role::Member | Role::Service => Err(Rejection::forbidden()),
+        }
+    }
+}

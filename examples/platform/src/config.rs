@@ -12,6 +12,7 @@ use crate::database::Database;
 use crate::environment::Environment;
 use crate::retention::Retention;
 use crate::start_error::StartError;
+use crate::stripe_config::StripeSettings;
 
 const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 
@@ -34,7 +35,11 @@ const MOST_DAYS: i64 = 36_500;
 /// | `AUDIT_RETENTION_DAYS` | how long decisions are kept in the audit log, 1 to 36500; for ever |
 /// | `RECEIPT_RETENTION_DAYS` | how long receipts and idempotency keys are kept, 35 to 36500; for ever |
 /// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes |
-/// | `APP_URL` | where customers find the application |
+/// | `STRIPE_SECRET_KEY` | Stripe's key; without it a fake Stripe runs inside |
+/// | `STRIPE_API_BASE` | where Stripe is, instead of its own address |
+/// | `STRIPE_WEBHOOK_SECRET` | what webhooks are signed with; several between commas are all accepted |
+/// | `STRIPE_PRICE_ID_STARTER`, `…_PRO`, `…_ENTERPRISE` | prices of plans; they win over those of the catalog |
+/// | `APP_URL` | where customers find the application, and come back to from the billing portal |
 #[derive(Debug)]
 pub struct Config {
     pub(crate) addresses: Vec<SocketAddr>,
@@ -45,6 +50,7 @@ pub struct Config {
     pub(crate) fail_mode: FailMode,
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) retention: Retention,
+    pub(crate) stripe: StripeSettings,
     /// For `${NAME}` in the catalog.
     pub(crate) environment: Environment,
     /// What is accepted and probably not meant, to be logged.
@@ -80,8 +86,7 @@ impl Config {
         let receipts =
             kept(&mut lines, "RECEIPT_RETENTION_DAYS", days(&environment, "RECEIPT_RETENTION_DAYS", 35));
         let retention = Retention { audit: audit.flatten(), receipts: receipts.flatten() };
-        kept(&mut lines, "APP_URL", web_address(&environment, "APP_URL"));
-        kept(&mut lines, "STRIPE_API_BASE", web_address(&environment, "STRIPE_API_BASE"));
+        let stripe = StripeSettings::read(&environment, &mut lines);
         let redis = kept(&mut lines, "REDIS_URL", redis(&environment));
 
         let has_secret = !matches!(secret, Some(None));
@@ -105,7 +110,8 @@ impl Config {
         else {
             return Err(StartError::all(lines));
         };
-        let warnings = warnings(&environment, secret.as_ref());
+        let mut warnings = warnings(secret.as_ref());
+        warnings.extend(stripe.warnings(&environment));
         Ok(Self {
             addresses,
             database,
@@ -115,6 +121,7 @@ impl Config {
             fail_mode,
             redis: redis.flatten(),
             retention,
+            stripe,
             environment,
             warnings,
         })
@@ -174,18 +181,6 @@ fn catalog(environment: &Environment) -> Result<Option<PathBuf>, String> {
     }
 }
 
-fn web_address(environment: &Environment, name: &str) -> Result<(), String> {
-    let Some(text) = environment.get(name).filter(|text| !text.is_empty()) else { return Ok(()) };
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    let host = rest.map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
-    match host {
-        Some(host) if !host.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control()) => {
-            Ok(())
-        }
-        _ => Err("must be an address that begins with http:// or https://".into()),
-    }
-}
-
 /// The server of the shared cache and the bus, if there is to be one.
 fn redis(environment: &Environment) -> Result<Option<RedisConfig>, String> {
     let Some(url) = environment.get("REDIS_URL").filter(|url| !url.is_empty()) else { return Ok(None) };
@@ -197,17 +192,12 @@ fn redis(environment: &Environment) -> Result<Option<RedisConfig>, String> {
     RedisConfig::new(url).map(Some).map_err(|_| wrong())
 }
 
-fn warnings(environment: &Environment, secret: Option<&SecretString>) -> Vec<String> {
+fn warnings(secret: Option<&SecretString>) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(secret) = secret
         && secret.expose_secret().len() < GOOD_SECRET
     {
         warnings.push(format!("JWT_SECRET is shorter than {GOOD_SECRET} bytes: it can be guessed"));
-    }
-    for name in ["STRIPE_SECRET_KEY", "STRIPE_API_BASE", "STRIPE_WEBHOOK_SECRET"] {
-        if environment.get(name).is_some_and(|value| !value.is_empty()) {
-            warnings.push(format!("{name} is not used by this build"));
-        }
     }
     warnings
 }

@@ -25,6 +25,7 @@ pub(crate) fn greeting(
     let (plans, features) = (catalog.plans().len(), catalog.features().len());
     let hash = catalog.hash().short();
     writeln!(text, "  catalog  {hash}, {}: {plans} plans, {features} features", source.name())?;
+    writeln!(text, "  billing  {}", app.billing)?;
     if app.development.is_none() {
         writeln!(text, "  mode     production: tokens are signed with JWT_SECRET")?;
         return Ok(text);
@@ -55,6 +56,15 @@ pub(crate) fn greeting(
         "curl -i {url}/api/entitlements/grants -H 'authorization: Bearer {admin}' \
          -H 'content-type: application/json' \
          -d '{{\"companyId\":\"starter-co\",\"feature\":\"boardroom_live\",\"kind\":\"trial\"}}'\n"
+    )?;
+    let buyer = Caller { company: CompanyId::new("acme")?, user: UserId::new("bea")?, role: Role::Billing };
+    let buyer = development::token(app, &buyer)?;
+    writeln!(text, "# a subscription for another company, paid with a test card")?;
+    writeln!(
+        text,
+        "curl -i {url}/api/billing/subscriptions -H 'authorization: Bearer {buyer}' \
+         -H 'content-type: application/json' \
+         -d '{{\"companyId\":\"acme\",\"plan\":\"pro\",\"seats\":3,\"paymentMethodId\":\"pm_card_visa\"}}'\n"
     )?;
     writeln!(text, "# a token for somebody else, and a month later")?;
     writeln!(

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use billing_stripe::BillingLedger;
 use entitlements_core::store::SharedStore;
 use entitlements_sqlx::{PostgresConfig, PostgresStore, SqliteConfig, SqliteStore};
 use sha2::{Digest, Sha256};
@@ -85,6 +86,14 @@ pub(crate) enum Opened {
 impl Opened {
     /// The store in it.
     pub(crate) fn store(&self) -> SharedStore {
+        match self {
+            Self::Sqlite(store) => Arc::new(store.clone()),
+            Self::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
+    /// The same, for billing.
+    pub(crate) fn ledger(&self) -> Arc<dyn BillingLedger> {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(store.clone()),

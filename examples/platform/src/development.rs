@@ -74,7 +74,8 @@ async fn advance(State(app): State<Arc<App>>, body: JsonObject) -> Result<Json<V
         }
     })?;
     tracing::info!(%now, "the clock was moved");
-    demo::ensure(&app.store, &app.entitlements.catalog(), now).await?;
+    app.billing.settle().await;
+    demo::renew(&app).await?;
     app.entitlements.invalidate_all();
     Ok(Json(json!({ "now": now.trunc_subsecs(6) })))
 }

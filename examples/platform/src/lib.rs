@@ -1,7 +1,7 @@
 //! A commercial platform as one server: tokens, a gateway whose routes are gated by plan, grants, policies, usage.
 //!
 //! Rooms: [`Config`] reads the environment, [`Platform`] opens and serves. Under them: `database`, `app` (the router), `auth` and
-//! `token` (who asks), `gateway` (`/v1`), `api` (`/api/entitlements`), `shape` (JSON forms), `development` and `demo`
+//! `token` (who asks), `gateway` (`/v1`), `billing` (Stripe, or the fake), `api` (`/api`), `shape` (JSON forms), `development` and `demo`
 //! (development mode), `catalog_file` and `reload`, `metrics`, `health`, `alerts`.
 
 mod access_log;
@@ -9,6 +9,7 @@ mod alerts;
 mod api;
 mod app;
 mod auth;
+mod billing;
 mod body;
 mod caller;
 mod catalog_file;
@@ -36,6 +37,7 @@ mod retention;
 mod shape;
 mod signals;
 mod start_error;
+mod stripe_config;
 mod token;
 
 pub use config::Config;

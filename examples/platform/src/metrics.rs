@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     invalidations: IntCounterVec,
     store_errors: IntCounter,
     debits: IntCounterVec,
+    webhooks: IntCounterVec,
+    notices: IntCounterVec,
 }
 
 impl Metrics {
@@ -60,6 +62,14 @@ impl Metrics {
                 Opts::new("entitlements_debits_total", "Debits of meters, by outcome."),
                 &["outcome"],
             )?,
+            webhooks: IntCounterVec::new(
+                Opts::new("billing_webhook_events_total", "Webhooks, by what became of them."),
+                &["outcome"],
+            )?,
+            notices: IntCounterVec::new(
+                Opts::new("billing_notices_total", "What the billing provider had to tell people."),
+                &["kind"],
+            )?,
         };
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
         metrics.registry.register(Box::new(metrics.seconds.clone()))?;
@@ -67,6 +77,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.debits.clone()))?;
         metrics.registry.register(Box::new(metrics.shared.clone()))?;
         metrics.registry.register(Box::new(metrics.invalidations.clone()))?;
+        metrics.registry.register(Box::new(metrics.webhooks.clone()))?;
+        metrics.registry.register(Box::new(metrics.notices.clone()))?;
         // A counter that is there from the start makes the first event visible as a change.
         for outcome in ["recorded", "duplicate", "conflict", "refused"] {
             metrics.debits.with_label_values(&[outcome]);
@@ -77,10 +89,26 @@ impl Metrics {
         for outcome in ["hit", "miss"] {
             metrics.shared.with_label_values(&[outcome]);
         }
+        for outcome in ["processed", "ignored", "duplicate", "busy", "failed", "rejected"] {
+            metrics.webhooks.with_label_values(&[outcome]);
+        }
+        for kind in ["payment_failed", "trial_will_end"] {
+            metrics.notices.with_label_values(&[kind]);
+        }
         for what in ["company", "policies", "everything"] {
             metrics.invalidations.with_label_values(&[what]);
         }
         Ok(metrics)
+    }
+
+    /// Counts a webhook.
+    pub(crate) fn webhook(&self, outcome: &str) {
+        self.webhooks.with_label_values(&[outcome]).inc();
+    }
+
+    /// Counts something that people should be told of.
+    pub(crate) fn noticed(&self, kind: &str) {
+        self.notices.with_label_values(&[kind]).inc();
     }
 
     /// Everything, as Prometheus reads it.

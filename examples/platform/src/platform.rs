@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use entitlements_core::audit::Audit;
 use entitlements_core::decision_cache::SHARED_TTL;
-use entitlements_core::{Entitlements, OffsetClock, TokioRuntime};
+use entitlements_core::{Clock, Entitlements, OffsetClock, SystemClock, TokioRuntime};
 use entitlements_redis::{InvalidRedisConfig, RedisBus, RedisDecisionCache};
 use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
 use secrecy::SecretString;
@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::alerts::{self, LogAlerts};
 use crate::app::{App, router};
+use crate::billing::{self, Billing, Place};
 use crate::catalog_file::CatalogSource;
 use crate::config::Config;
 use crate::database::Opened;
@@ -92,10 +93,19 @@ impl Platform {
         }
         let entitlements = builder.build();
         let gate = gate(&entitlements, &ungated, config.fail_mode, &source)?;
+        let place = Place {
+            database: &config.database.file(),
+            address,
+            clock: clock.as_ref().map_or_else(|| Arc::new(SystemClock) as Arc<dyn Clock>, |it| it.shared()),
+        };
+        let ledger = database.ledger();
+        let billing = Billing::open(config.stripe, place, ledger, entitlements.clone(), &metrics).await?;
+        billing.publish(&entitlements.catalog()).await;
         let app = Arc::new(App {
             entitlements,
             store,
             audit,
+            billing,
             tokens: Tokens::new(&secret),
             metrics,
             redis,
@@ -112,10 +122,13 @@ impl Platform {
             tracing::warn!(
                 "DEVELOPMENT MODE: whoever reaches this address can be anybody and move the clock"
             );
-            let (catalog, now) = (app.entitlements.catalog(), app.entitlements.now());
-            demo::ensure(&app.store, &catalog, now)
+            demo::ensure(&app)
                 .await
-                .map_err(|error| StartError::one(format!("DATABASE_URL: {}", chain(&error))))?;
+                .map_err(|error| StartError::one(format!("the demo companies: {}", chain(&error))))?;
+        } else if app.billing.fake.is_some() {
+            tracing::warn!(
+                "STRIPE_SECRET_KEY is not set: the fake Stripe takes every payment, and no money moves"
+            );
         }
         let greeting =
             console::greeting(&app, address, &config.database, &source).map_err(|error| internal(&*error))?;
@@ -155,6 +168,7 @@ impl Platform {
         let background = [
             tokio::spawn(alerts::run(Arc::clone(&self.app.store), Arc::new(LogAlerts), stopped.clone())),
             tokio::spawn(self.reload.run(self.hangups, stopped.clone())),
+            tokio::spawn(billing::retry(self.app.billing.webhooks.clone(), stopped.clone())),
             tokio::spawn(retention::run(self.app.entitlements.clone(), self.retention, stopped.clone())),
         ];
         let auditing = tokio::spawn(self.app.audit.clone().run(tokio::time::sleep));
@@ -194,6 +208,7 @@ impl Platform {
         if audited.waiting > 0 || audited.dropped > 0 || audited.refused > 0 {
             tracing::error!(?audited, "some decisions are not in the audit log");
         }
+        self.app.billing.close();
         self.database.close().await;
         outcome
     }
@@ -238,8 +253,13 @@ async fn listen(addresses: &[SocketAddr]) -> Result<(TcpListener, SocketAddr), S
 
 /// A secret that is forgotten when the process ends.
 fn random_secret() -> Result<SecretString, StartError> {
+    random_text().map(SecretString::from)
+}
+
+/// A text that nobody guesses.
+pub(crate) fn random_text() -> Result<String, StartError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| StartError::one(format!("the machine gives no random bytes: {error}")))?;
-    Ok(SecretString::from(hexadecimal(bytes)))
+    Ok(hexadecimal(bytes))
 }

@@ -3,10 +3,12 @@
 use std::fmt::Display;
 
 use axum::extract::Request;
-use axum::http::header::WWW_AUTHENTICATE;
+use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use billing_stripe::WebhookError;
+use entitlements_core::billing::{BillingError, BillingErrorKind};
 use entitlements_core::store::StoreError;
 use entitlements_core::{Decision, Error, ErrorKind};
 use entitlements_tower::Problem;
@@ -100,6 +102,23 @@ impl Rejection {
             .with(|problem| problem.detail("the body must be sent as application/json"))
     }
 
+    /// A webhook that is not taken. Stripe sends it again.
+    pub(crate) fn webhook(error: &WebhookError) -> Self {
+        let status = error.status();
+        let (code, title) = match error {
+            WebhookError::Busy => ("busy", "The event is being worked on"),
+            WebhookError::Failed(_) => ("unavailable", "The event could not be worked on"),
+            _ if status == StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "The body is too large"),
+            _ => ("invalid_webhook", "The webhook is not accepted"),
+        };
+        if status.is_server_error() {
+            tracing::error!(error = chain(error), "a webhook could not be worked on");
+        } else {
+            tracing::warn!(error = chain(error), "a webhook is not accepted");
+        }
+        Self::new(status, code, title).with(|problem| problem.detail(error.to_string()))
+    }
+
     /// 500: a mistake in the program.
     pub(crate) fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error")
@@ -131,6 +150,34 @@ impl From<Error> for Rejection {
             _ => {
                 tracing::error!(error = chain(&error), "a request could not be served");
                 Problem::from(&error).into()
+            }
+        }
+    }
+}
+
+/// The provider's own words go to the log, and no further.
+impl From<BillingError> for Rejection {
+    fn from(error: BillingError) -> Self {
+        let detail = error.to_string();
+        let told = |rejection: Self| rejection.with(|problem| problem.detail(detail));
+        match error.kind() {
+            BillingErrorKind::Invalid => {
+                told(Self::new(StatusCode::BAD_REQUEST, "invalid_request", "The request is invalid"))
+                    .with(|problem| problem.field("field", error.field()))
+            }
+            BillingErrorKind::NotFound => told(Self::new(StatusCode::NOT_FOUND, "not_found", "Not found")),
+            BillingErrorKind::Conflict => told(Self::new(StatusCode::CONFLICT, "conflict", "Conflict")),
+            BillingErrorKind::Declined => {
+                told(Self::new(StatusCode::PAYMENT_REQUIRED, "card_declined", "The payment was declined"))
+            }
+            BillingErrorKind::Unavailable => {
+                tracing::error!(error = chain(&error), "billing is unavailable");
+                told(Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Temporarily unavailable"))
+                    .with(|problem| problem.header(RETRY_AFTER, HeaderValue::from_static("1")))
+            }
+            _ => {
+                tracing::error!(error = chain(&error), "a request could not be served");
+                Self::internal()
             }
         }
     }

@@ -40,6 +40,10 @@ pub(crate) fn word(value: &Value) -> Result<&str, String> {
     value.as_str().ok_or_else(|| expected("text", value))
 }
 
+pub(crate) fn flag(value: &Value) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| expected("true or false", value))
+}
+
 /// 0 to 2^63 − 1.
 pub(crate) fn amount(value: &Value) -> Result<Amount, String> {
     value.as_u64().and_then(Amount::new).ok_or_else(|| match value {

@@ -80,9 +80,10 @@ impl Reload {
         }
         self.app.entitlements.set_catalog(catalog);
         tracing::info!(catalog = hash.short(), "the new catalog is in force");
-        if self.app.development.is_some() {
-            let app = &self.app;
-            let done = demo::ensure(&app.store, &app.entitlements.catalog(), app.entitlements.now()).await;
+        let app = &self.app;
+        app.billing.publish(&app.entitlements.catalog()).await;
+        if app.development.is_some() {
+            let done = demo::ensure(app).await;
             app.entitlements.invalidate_all();
             if let Err(error) = done {
                 tracing::warn!(error = chain(&error), "the demo companies cannot be renewed");

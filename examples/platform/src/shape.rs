@@ -3,4 +3,5 @@
 pub(crate) mod audit;
 pub(crate) mod grant;
 pub(crate) mod holder;
+pub(crate) mod subscription;
 pub(crate) mod usage;

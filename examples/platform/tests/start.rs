@@ -56,6 +56,10 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("RECEIPT_RETENTION_DAYS", "34"),
         ("APP_URL", "example.com"),
         ("REDIS_URL", "localhost:6379"),
+        ("STRIPE_SECRET_KEY", "pk_test_hunter2"),
+        ("STRIPE_API_BASE", "localhost:12111"),
+        ("STRIPE_WEBHOOK_SECRET", "whsec_hunter2,"),
+        ("STRIPE_PRICE_ID_PRO", "price hunter2"),
     ] {
         let lines = refused(folder.path(), &[(name, value)]).await;
         assert_eq!(lines.len(), 1, "{name}={value}: {lines:#?}");
@@ -63,6 +67,12 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         assert!(lines[0].starts_with(&format!("platform: {variable}: ")), "{}", lines[0]);
         assert!(!lines[0].contains("hunter2"), "{}", lines[0]);
     }
+    let prices = [("STRIPE_PRICE_ID_STARTER", "price_1"), ("STRIPE_PRICE_ID_PRO", "price_1")];
+    let lines = refused(folder.path(), &prices).await;
+    assert!(lines[0].starts_with("platform: STRIPE_PRICE_ID_PRO: "), "{lines:#?}");
+    let insecure = [("STRIPE_SECRET_KEY", "sk_test_1"), ("STRIPE_API_BASE", "http://stripe.example")];
+    let lines = refused(folder.path(), &insecure).await;
+    assert!(lines[0].starts_with("platform: STRIPE_API_BASE: "), "{lines:#?}");
     let secret = ("JWT_SECRET", "a secret of more than thirty-two bytes");
     let lines = refused(folder.path(), &[secret, ("PLATFORM_DEV", "1"), ("BIND_ADDR", "0.0.0.0:0")]).await;
     assert_eq!(lines.len(), 1, "{lines:#?}");
@@ -150,7 +160,13 @@ async fn it_starts_with_nothing_says_so_and_ends_on_sigterm() {
             break;
         }
     }
-    for text in ["DEVELOPMENT", "starter-co, pro-co, enterprise-co", "curl -i -X POST http://127.0.0.1:"] {
+    for text in [
+        "/api/billing/subscriptions",
+        "fake Stripe",
+        "DEVELOPMENT",
+        "starter-co, pro-co, enterprise-co",
+        "curl -i -X POST http://127.0.0.1:",
+    ] {
         assert!(greeting.contains(text), "{text} in {greeting}");
     }
     assert!(folder.path().join(".data/platform.db").exists());

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod billing;
+#[cfg(test)]
 mod bodies;
 mod cache;
 #[cfg(test)]
@@ -24,3 +26,5 @@ mod policies;
 mod support;
 #[cfg(test)]
 mod usage;
+#[cfg(test)]
+mod webhooks;

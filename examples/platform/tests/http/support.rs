@@ -108,15 +108,24 @@ impl Server {
             "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
             body.len()
         );
-        async move {
-            let mut stream = TcpStream::connect(address).await.unwrap();
-            stream.write_all(head.as_bytes()).await.unwrap();
-            stream.write_all(&body).await.unwrap();
-            let mut answer = Vec::new();
-            stream.read_to_end(&mut answer).await.unwrap();
-            Response::parse(&answer)
-        }
+        async move { exchange(address, head, body).await }
     }
+}
+
+/// The page at an address on this machine.
+pub(crate) async fn fetch(url: &str) -> Response {
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let head = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    exchange(host.parse().unwrap(), head, Vec::new()).await
+}
+
+async fn exchange(address: SocketAddr, head: String, body: Vec<u8>) -> Response {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    Response::parse(&answer)
 }
 
 /// What came back.
