@@ -16,6 +16,9 @@ pub const COMPANY_KEY: &str = "company_id";
 /// are sold, and the plan's own number counts.
 pub const SEATS_KEY: &str = "seats";
 
+/// The key, in the metadata of a subscription, of the operation that made it.
+pub(crate) const OPERATION_KEY: &str = "operation";
+
 /// The value under [`SEATS_KEY`].
 pub(crate) const SEATS_SOLD: &str = "sold";
 

@@ -5,8 +5,6 @@ use entitlements_core::billing::BillingError;
 use entitlements_core::id::CompanyId;
 
 use super::StripeBilling;
-use super::sync::unusable;
-use crate::translate::translate;
 
 /// A subscription that is not stored as Stripe shows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,12 +28,11 @@ impl StripeBilling {
         let Some(customer) = shared.store.customer_of(company).await? else {
             return Ok(stored.into_iter().map(|known| Drift { stored: Some(known), shown: None }).collect());
         };
-        let catalog = shared.entitlements.catalog();
         let mut drift = Vec::new();
         let listed = shared.client.subscriptions(customer.id.as_str()).await?;
         for from in &listed {
             let known = stored.iter().find(|known| known.id.as_str() == from.id);
-            let shown = translate(from, company, &shared.prices, &catalog, known).map_err(unusable)?;
+            let shown = shared.meaning(from, company, known).await?;
             if known != Some(&shown) {
                 drift.push(Drift { stored: known.cloned(), shown: Some(shown) });
             }

@@ -2,6 +2,7 @@
 
 mod builder;
 mod change;
+mod customer;
 mod drift;
 mod invoice;
 mod operation;

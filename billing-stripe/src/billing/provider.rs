@@ -37,26 +37,12 @@ impl BillingProvider for StripeBilling {
 
     async fn pause(&self, subscription: &SubscriptionId) -> Result<Subscription, BillingError> {
         let id = subscription.clone();
-        self.to_the_end(|this| async move {
-            this.changed(&id, "pause", String::new(), |shared, _, operation| {
-                let id = id.clone();
-                async move { Ok(shared.client.pause_subscription(id.as_str(), &operation).await?) }
-            })
-            .await
-        })
-        .await
+        self.to_the_end(|this| async move { this.pause_subscription(&id).await }).await
     }
 
     async fn resume(&self, subscription: &SubscriptionId) -> Result<Subscription, BillingError> {
         let id = subscription.clone();
-        self.to_the_end(|this| async move {
-            this.changed(&id, "resume", String::new(), |shared, _, operation| {
-                let id = id.clone();
-                async move { Ok(shared.client.resume_subscription(id.as_str(), &operation).await?) }
-            })
-            .await
-        })
-        .await
+        self.to_the_end(|this| async move { this.resume_subscription(&id).await }).await
     }
 
     async fn portal(&self, company: &CompanyId, return_url: &str) -> Result<Portal, BillingError> {
@@ -68,9 +54,8 @@ impl BillingProvider for StripeBilling {
         self.to_the_end(|this| async move {
             let shared = this.shared();
             let Some(customer) = shared.store.customer_of(&company).await? else { return Ok(Vec::new()) };
-            let lock = shared.lock(&company).await?;
-            let outcome = shared.sync_company(&lock, &customer.id).await;
-            shared.unlock(&lock, outcome).await
+            let customer = &customer.id;
+            shared.locked(&company, |lock| async move { shared.sync_company(&lock, customer).await }).await
         })
         .await
     }

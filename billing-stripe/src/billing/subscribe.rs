@@ -1,15 +1,14 @@
 //! A new subscription: the customer if there is none, what to pay with, then the subscription.
 
-use entitlements_core::billing::{BillingError, BillingErrorKind, BillingLock, Customer, NewSubscription};
-use entitlements_core::id::{CompanyId, CustomerId};
+use entitlements_core::billing::{BillingError, BillingErrorKind, BillingLock, NewSubscription};
 use entitlements_core::{Amount, Subscription, SubscriptionStatus};
 
+use super::change::is_mismatch;
 use super::operation::Open;
-use super::sync::unusable;
 use super::{Shared, StripeBilling};
-use crate::client::{self, MissingPaymentMethod, NewCustomer, NewItem, PaymentBehavior, StripeError};
-use crate::translate::{COMPANY_KEY, SEATS_KEY, SEATS_SOLD};
-use crate::wire::Metadata;
+use crate::client::{self, MissingPaymentMethod, NewItem, PaymentBehavior, StripeError};
+use crate::translate::{COMPANY_KEY, OPERATION_KEY, SEATS_KEY, SEATS_SOLD};
+use crate::wire::{self, Metadata};
 
 /// The longest trial.
 const MAX_TRIAL_DAYS: u32 = 30;
@@ -29,9 +28,10 @@ impl StripeBilling {
             return Err(invalid("seats", "must be at least 1"));
         }
         let price = shared.prices.price_of(plan, &shared.client).await?;
-        let lock = shared.lock(&new.company).await?;
-        let outcome = shared.subscribe(&lock, &new, &price, trial_days).await;
-        shared.unlock(&lock, outcome).await
+        let (new, price) = (&new, price.as_str());
+        shared
+            .locked(&new.company, |lock| async move { shared.subscribe(&lock, new, price, trial_days).await })
+            .await
     }
 }
 
@@ -49,9 +49,47 @@ impl Shared {
             new.seats.map(Amount::get),
             new.payment_method,
         );
-        let open = self.begin(lock, "subscribe", &arguments).await?;
-        let outcome = self.subscribe_once(lock, &open, new, price, trial_days).await;
-        self.end(&open, outcome, |made| made.id.to_string()).await
+        let mut after_crash = false;
+        loop {
+            let mut open = self.begin(lock, "subscribe", &arguments).await?;
+            open.after_crash |= after_crash;
+            after_crash = open.after_crash;
+            if open.resumed {
+                if let Some(made) = self.made_by(lock, &open).await? {
+                    let made = self.end(&open, Ok(made), |made| made.id.to_string()).await?;
+                    if is_live(&made) {
+                        return Ok(made);
+                    }
+                    // It was made, and ended since: this call means another.
+                    continue;
+                }
+                if self.is_given_up(open.begun_at()) {
+                    self.give_up(&open).await?;
+                    continue;
+                }
+            }
+            match self.subscribe_once(lock, &open, new, price, trial_days).await {
+                // The customer can pay otherwise than when it was asked first; and nothing was made then.
+                Err(error) if open.resumed && is_mismatch(&error) => self.give_up(&open).await?,
+                outcome => return self.end(&open, outcome, |made| made.id.to_string()).await,
+            }
+        }
+    }
+
+    /// The subscription that an operation made before, as it is now.
+    async fn made_by(&self, lock: &BillingLock, open: &Open) -> Result<Option<Subscription>, BillingError> {
+        let Some(customer) = self.store.customer_of(&lock.company).await? else { return Ok(None) };
+        let listed = self.sync_subscriptions(lock, &customer.id).await?;
+        let of_it = |shown: &&wire::Subscription| {
+            shown.metadata.get(OPERATION_KEY).is_some_and(|id| id == open.id.as_str())
+        };
+        match listed.iter().find(of_it) {
+            Some(made) => {
+                self.close_customer(lock, &customer.id).await?;
+                self.put(lock, made).await.map(Some)
+            }
+            None => Ok(None),
+        }
     }
 
     async fn subscribe_once(
@@ -62,20 +100,31 @@ impl Shared {
         price: &str,
         trial_days: u32,
     ) -> Result<Subscription, BillingError> {
+        let known = self.known_customer(lock, open).await?;
         let facts = self.store.load(&lock.company, self.entitlements.now()).await?;
         if let Some(live) = facts.subscriptions.iter().find(|known| is_live(known)) {
             let message = format!("the company has the subscription `{}`, which is not over", live.id);
             return Err(BillingError::new(BillingErrorKind::Conflict, message));
         }
-        let customer = self.customer(&lock.company).await?;
+        let customer = match known {
+            Some(customer) => customer,
+            None => self.make_customer(&lock.company).await?,
+        };
+        let mut can_pay = new.payment_method.is_some();
         if let Some(method) = &new.payment_method {
             let step = open.id.step("attach");
             let attached = self.client.attach_payment_method(method, customer.as_str(), &step).await;
             let attached = attached.map_err(of_payment_method)?;
             let step = open.id.step("default");
             self.client.set_default_payment_method(customer.as_str(), &attached.id, &step).await?;
+        } else {
+            let shown = self.client.customer(customer.as_str()).await?;
+            can_pay = shown.invoice_settings.default_payment_method.is_some();
         }
-        let mut metadata = Metadata::from([(COMPANY_KEY.to_owned(), new.company.to_string())]);
+        let mut metadata = Metadata::from([
+            (COMPANY_KEY.to_owned(), new.company.to_string()),
+            (OPERATION_KEY.to_owned(), open.id.as_str().to_owned()),
+        ]);
         if new.seats.is_some() {
             metadata.insert(SEATS_KEY.to_owned(), SEATS_SOLD.to_owned());
         }
@@ -83,7 +132,7 @@ impl Shared {
             customer: customer.as_str().to_owned(),
             items: vec![NewItem { price: price.to_owned(), quantity: new.seats.map(Amount::get) }],
             trial_period_days: (trial_days > 0).then_some(trial_days),
-            payment_behavior: if new.payment_method.is_some() {
+            payment_behavior: if can_pay {
                 PaymentBehavior::ErrorIfIncomplete
             } else {
                 PaymentBehavior::DefaultIncomplete
@@ -98,47 +147,6 @@ impl Shared {
             return self.put(lock, &now).await;
         }
         self.put(lock, &made).await
-    }
-
-    /// The customer of a company, made if there is none.
-    async fn customer(&self, company: &CompanyId) -> Result<CustomerId, BillingError> {
-        if let Some(known) = self.store.customer_of(company).await? {
-            return Ok(known.id);
-        }
-        let (open, forgotten) = self.begin_customer(company).await?;
-        let outcome = self.customer_once(company, &open, forgotten).await;
-        self.end(&open, outcome, CustomerId::to_string).await
-    }
-
-    async fn customer_once(
-        &self,
-        company: &CompanyId,
-        open: &Open,
-        forgotten: bool,
-    ) -> Result<CustomerId, BillingError> {
-        let found = if forgotten {
-            self.client.customers_by_metadata(COMPANY_KEY, company.as_str()).await?
-        } else {
-            Vec::new()
-        };
-        let made = if let Some(found) = found.into_iter().find(|customer| !customer.deleted) {
-            found
-        } else {
-            let new = NewCustomer {
-                name: Some(company.to_string()),
-                email: None,
-                metadata: Metadata::from([(COMPANY_KEY.to_owned(), company.to_string())]),
-            };
-            self.client.create_customer(&new, &open.id).await?
-        };
-        let customer = Customer {
-            id: made.id.parse().map_err(unusable)?,
-            company: company.clone(),
-            livemode: self.client.is_live(),
-            created_at: made.created.unwrap_or_else(|| self.entitlements.now()),
-            deleted_at: None,
-        };
-        Ok(self.store.insert_customer(&customer).await?.id)
     }
 }
 

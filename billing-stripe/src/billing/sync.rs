@@ -1,5 +1,6 @@
 //! Storing what Stripe says: under the lock of the company, what was asked last.
 
+use std::future::Future;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -15,6 +16,10 @@ use crate::wire;
 
 /// How long a lock is held at most, should its holder die.
 const LEASE: TimeDelta = TimeDelta::seconds(60);
+
+/// How long work under a lock may take: less than its lease, so that its holder asks nothing of Stripe after somebody else
+/// has taken it.
+const HELD: Duration = Duration::from_secs(45);
 
 /// How long a lock that somebody else holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,7 +43,7 @@ fn overtaken() -> BillingError {
 
 impl Shared {
     /// Takes the lock of a company, and waits a little for it.
-    pub(crate) async fn lock(&self, company: &CompanyId) -> Result<BillingLock, BillingError> {
+    async fn lock(&self, company: &CompanyId) -> Result<BillingLock, BillingError> {
         let mut waited = Duration::ZERO;
         let mut wait = FIRST_WAIT;
         loop {
@@ -55,13 +60,22 @@ impl Shared {
         }
     }
 
-    /// Gives a lock back. Should that fail, its lease ends it.
-    pub(crate) async fn unlock<T>(
+    /// Works under the lock of a company, and then gives it back. Should that fail, its lease ends it.
+    pub(crate) async fn locked<T, F>(
         &self,
-        lock: &BillingLock,
-        outcome: Result<T, BillingError>,
-    ) -> Result<T, BillingError> {
-        let _ = self.store.unlock(lock).await;
+        company: &CompanyId,
+        work: impl FnOnce(BillingLock) -> F,
+    ) -> Result<T, BillingError>
+    where
+        F: Future<Output = Result<T, BillingError>>,
+    {
+        let lock = self.lock(company).await?;
+        let Ok(outcome) = tokio::time::timeout(HELD, work(lock.clone())).await else {
+            // What was asked last may still be on its way: nobody else begins before the lease ends.
+            let message = "the billing provider takes too long";
+            return Err(BillingError::new(BillingErrorKind::Unavailable, message));
+        };
+        let _ = self.store.unlock(&lock).await;
         outcome
     }
 
@@ -73,10 +87,31 @@ impl Shared {
     ) -> Result<Subscription, BillingError> {
         let id = shown.id.parse().map_err(unusable)?;
         let before = self.store.subscription(&id).await?;
+        let state = self.meaning(shown, &lock.company, before.as_ref()).await?;
+        if before.as_ref() == Some(&state) {
+            // Also then: what is in memory may be older than what is stored.
+            self.entitlements.invalidate(&lock.company);
+        } else {
+            self.put_state(lock, &state).await?;
+        }
+        Ok(state)
+    }
+
+    /// What a subscription that Stripe shows means. While payments fail, Stripe is asked since when.
+    pub(super) async fn meaning(
+        &self,
+        shown: &wire::Subscription,
+        company: &CompanyId,
+        before: Option<&Subscription>,
+    ) -> Result<Subscription, BillingError> {
         let catalog = self.entitlements.catalog();
-        let state =
-            translate(shown, &lock.company, &self.prices, &catalog, before.as_ref()).map_err(unusable)?;
-        self.put_state(lock, &state).await?;
+        let mut state = translate(shown, company, &self.prices, &catalog, before).map_err(unusable)?;
+        if state.status == SubscriptionStatus::PastDue {
+            // The oldest invoice that is not paid says it whenever it is asked; the newest is that of a later period.
+            let unpaid = self.client.open_invoices(&shown.id).await?;
+            let since = unpaid.iter().map(|it| it.status_transitions.finalized_at.unwrap_or(it.created));
+            state.past_due_since = since.min().or(state.past_due_since);
+        }
         Ok(state)
     }
 
@@ -125,15 +160,9 @@ impl Shared {
         lock: &BillingLock,
         customer: &CustomerId,
     ) -> Result<Vec<Subscription>, BillingError> {
-        let shown = match self.client.subscriptions(customer.as_str()).await {
-            Ok(shown) => shown,
-            Err(error) if error.kind() == StripeErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(error.into()),
-        };
-        for subscription in &shown {
-            self.put(lock, subscription).await?;
+        if !self.customer_is_gone(lock, customer).await? {
+            self.sync_subscriptions(lock, customer).await?;
         }
-        self.sync_unlisted(lock, &shown).await?;
         let mut after = None;
         loop {
             let page = match self.client.invoices(customer.as_str(), after.as_deref()).await {
@@ -152,8 +181,45 @@ impl Shared {
         Ok(self.store.load(&lock.company, self.entitlements.now()).await?.subscriptions)
     }
 
+    /// Asks for every subscription of a customer, and stores them.
+    pub(super) async fn sync_subscriptions(
+        &self,
+        lock: &BillingLock,
+        customer: &CustomerId,
+    ) -> Result<Vec<wire::Subscription>, BillingError> {
+        let shown = match self.client.subscriptions(customer.as_str()).await {
+            Ok(shown) => shown,
+            Err(error) if error.kind() == StripeErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(error.into()),
+        };
+        for subscription in &shown {
+            self.put(lock, subscription).await?;
+        }
+        self.sync_unlisted(lock, &shown).await?;
+        Ok(shown)
+    }
+
+    /// Whether a customer was deleted at Stripe; then it is here as well, and its subscriptions are over.
+    pub(crate) async fn customer_is_gone(
+        &self,
+        lock: &BillingLock,
+        id: &CustomerId,
+    ) -> Result<bool, BillingError> {
+        let gone = match self.client.customer(id.as_str()).await {
+            Ok(shown) => shown.deleted,
+            Err(error) if error.kind() == StripeErrorKind::NotFound => true,
+            Err(error) => return Err(error.into()),
+        };
+        if gone {
+            // First what it leaves behind: after a crash in between, it is asked for again.
+            self.sync_unlisted(lock, &[]).await?;
+            self.store.delete_customer(id, self.entitlements.now()).await?;
+        }
+        Ok(gone)
+    }
+
     /// What is stored and was not listed: asked for by its id, and over if Stripe does not know it.
-    pub(crate) async fn sync_unlisted(
+    async fn sync_unlisted(
         &self,
         lock: &BillingLock,
         listed: &[wire::Subscription],

@@ -1,5 +1,6 @@
 //! Customers, their payment methods and their visits to the portal.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::json;
 
@@ -51,6 +52,27 @@ impl StripeClient {
         let page: Page<Customer> =
             self.get(&["v1", "customers"], &json!({"email": email, "limit": PAGE})).await?;
         Ok(page.data)
+    }
+
+    /// The customers that were made since an instant, newest first. Unlike a search, it sees what was made a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// When Stripe cannot be reached.
+    pub async fn customers_since(&self, since: DateTime<Utc>) -> Result<Vec<Customer>, StripeError> {
+        let mut customers: Vec<Customer> = Vec::new();
+        loop {
+            let after = customers.last().map(|customer| customer.id.clone());
+            let params = json!({
+                "created": {"gte": since.timestamp()}, "limit": PAGE, "starting_after": after,
+            });
+            let page: Page<Customer> = self.get(&["v1", "customers"], &params).await?;
+            let last = page.data.is_empty() || !page.has_more;
+            customers.extend(page.data);
+            if last {
+                return Ok(customers);
+            }
+        }
     }
 
     /// The customers whose metadata has `value` under `key`. What was made within the last minutes may be missing.

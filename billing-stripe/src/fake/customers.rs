@@ -229,10 +229,14 @@ impl State {
         Ok(shown)
     }
 
-    pub(super) fn customers_where(&self, email: Option<&str>) -> Vec<Value> {
+    pub(super) fn customers_where(&self, params: &Params) -> Result<Vec<Value>, Refusal> {
+        let email = params.text("email")?;
+        let since = params.parts("created")?.int("gte")?;
         let newest = self.customers.iter().rev().filter(|customer| !customer.deleted);
-        let of = newest.filter(|customer| email.is_none() || customer.email.as_deref() == email);
-        of.map(Customer::show).collect()
+        let of = newest
+            .filter(|customer| email.is_none() || customer.email.as_deref() == email)
+            .filter(|customer| since.is_none_or(|since| customer.created >= since));
+        Ok(of.map(Customer::show).collect())
     }
 
     /// Understands one clause: `metadata['key']:'value'` or `email:'value'`.

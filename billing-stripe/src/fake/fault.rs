@@ -28,6 +28,8 @@ pub enum FaultKind {
         /// What `Retry-After` says.
         retry_after: Option<Duration>,
     },
+    /// Nothing is done, it is answered 500, and so is every later request with the same key.
+    Break,
     /// It is done, but the caller does not get the reply.
     LoseReply,
     /// It takes longer.

@@ -37,7 +37,7 @@ fn get(state: &State, path: &[&str], params: &Params) -> Result<Value, Refusal> 
         state.show(id).filter(|_| right).ok_or_else(|| Refusal::not_found(kind, id))
     };
     match path {
-        ["customers"] => page(state.customers_where(params.text("email")?), "/v1/customers", params),
+        ["customers"] => page(state.customers_where(params)?, "/v1/customers", params),
         ["customers", "search"] => {
             let found = state.search_customers(params.required("query")?)?;
             Ok(json!({"object": "search_result", "data": found, "has_more": false, "next_page": null,

@@ -60,6 +60,10 @@ async fn handle(shared: &Shared, method: &Method, uri: &Uri, headers: &HeaderMap
             }
             return reply;
         }
+        Some(FaultKind::Break) => {
+            let fingerprint = fingerprint(method, uri, body);
+            break_for_good(&mut shared.lock(), &request, key_of(method, headers), fingerprint)
+        }
         _ => serve(shared, &request, method, uri, &parts, headers, body),
     };
     if matches!(fault, Some(FaultKind::LoseReply)) {
@@ -81,10 +85,9 @@ fn serve(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
-    let key =
-        headers.get("idempotency-key").and_then(|key| key.to_str().ok()).filter(|_| *method == Method::POST);
+    let key = key_of(method, headers);
     let text = String::from_utf8_lossy(body);
-    let fingerprint = format!("{method} {uri} {text}");
+    let fingerprint = fingerprint(method, uri, body);
     let mut it = shared.up_to_date();
     if let Err(refusal) = authorized(headers) {
         return json(request, refusal.status, &refusal.body().to_string());
@@ -139,6 +142,25 @@ fn run(
     paths.extend(query.texts("expand")?);
     expand(&it.state, &mut value, &paths);
     Ok(value)
+}
+
+fn key_of<'a>(method: &Method, headers: &'a HeaderMap) -> Option<&'a str> {
+    headers.get("idempotency-key").and_then(|key| key.to_str().ok()).filter(|_| *method == Method::POST)
+}
+
+fn fingerprint(method: &Method, uri: &Uri, body: &[u8]) -> String {
+    format!("{method} {uri} {}", String::from_utf8_lossy(body))
+}
+
+/// Answers 500, and remembers that for the key.
+fn break_for_good(it: &mut Inner, request: &str, key: Option<&str>, fingerprint: String) -> Response {
+    let body = Refusal::planned(500, None).body().to_string();
+    let answer = json(request, 500, &body);
+    if let Some(key) = key {
+        let reply = Reply { request: request.to_owned(), fingerprint, status: 500, body };
+        it.replies.insert(key.to_owned(), reply);
+    }
+    answer
 }
 
 /// Answers a request whose key was used before.

@@ -74,9 +74,9 @@ impl Webhooks {
             };
         }
         let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
-        let lock = shared.lock(&company).await?;
-        let outcome = shared.sync_subscription(&lock, id).await;
-        match shared.unlock(&lock, outcome).await? {
+        let synced =
+            shared.locked(&company, |lock| async move { shared.sync_subscription(&lock, id).await }).await?;
+        match synced {
             Synced::Unknown => Ok(ignored(format!("Stripe does not know `{id}`"))),
             Synced::Stored(subscription) => {
                 if event.kind().ends_with("customer.subscription.trial_will_end") {
@@ -112,9 +112,9 @@ impl Webhooks {
             company = company.or_else(|| shown.subscription_metadata().and_then(company_in));
         }
         let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
-        let lock = shared.lock(&company).await?;
-        let outcome = shared.sync_invoice(&lock, id).await;
-        match shared.unlock(&lock, outcome).await? {
+        let synced =
+            shared.locked(&company, |lock| async move { shared.sync_invoice(&lock, id).await }).await?;
+        match synced {
             Synced::Unknown => Ok(ignored(format!("Stripe does not know `{id}`"))),
             Synced::Stored(invoice) => {
                 if event.kind().ends_with("invoice.payment_failed") {
@@ -141,22 +141,13 @@ impl Webhooks {
         let Some(company) = shared.company_of(id).await? else {
             return Ok(ignored(format!("`{id}` is of no company of ours")));
         };
-        let lock = shared.lock(&company).await?;
-        let outcome = async {
-            let gone = match shared.client.customer(id).await {
-                Ok(shown) => shown.deleted,
-                Err(error) if error.kind() == StripeErrorKind::NotFound => true,
-                Err(error) => return Err(error.into()),
-            };
-            if gone && let Ok(customer) = CustomerId::new(id) {
-                shared.store.delete_customer(&customer, shared.entitlements.now()).await?;
-                // Its subscriptions end with it.
-                shared.sync_unlisted(&lock, &[]).await?;
-            }
-            Ok(EventOutcome::Processed)
-        };
-        let outcome = outcome.await;
-        shared.unlock(&lock, outcome).await
+        let Ok(customer) = CustomerId::new(id) else { return Ok(ignored("its id is none")) };
+        shared
+            .locked(&company, |lock| async move {
+                shared.customer_is_gone(&lock, &customer).await?;
+                Ok(EventOutcome::Processed)
+            })
+            .await
     }
 
     async fn company_of_subscription(
