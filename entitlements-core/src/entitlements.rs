@@ -7,6 +7,7 @@ mod consume;
 mod erasure;
 mod freshness;
 mod hold;
+mod in_transaction;
 mod live;
 mod record;
 mod reserve;

@@ -32,6 +32,6 @@ mod rows;
 mod sql;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresStore};
+pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresStore, PostgresTransaction};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteStore};
+pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteStore, SqliteTransaction};

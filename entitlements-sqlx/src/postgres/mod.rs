@@ -12,9 +12,11 @@ mod reservations;
 mod snapshot;
 mod sql;
 mod subscriptions;
+mod transaction;
 mod usage;
 
 pub use config::{InvalidPostgresUrl, PostgresConfig};
+pub use transaction::PostgresTransaction;
 
 use std::fmt;
 use std::time::Duration;

@@ -14,6 +14,7 @@ statements! {
     CLAIM_EVENT = "claim_event.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "postgres/debit.sql";
+    DEBIT_GROUP = "postgres/debit_group.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "postgres/erase.sql";
@@ -137,6 +138,7 @@ mod tests {
         let functions = [
             "postgres/acquire.sql",
             "postgres/debit.sql",
+            "postgres/debit_group.sql",
             "postgres/erase.sql",
             "postgres/expire_erasures.sql",
             "postgres/refund.sql",

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
     (4, "billing", include_str!("../../migrations/sqlite/0004_billing.sql")),
     (5, "erasure", include_str!("../../migrations/sqlite/0005_erasure.sql")),
+    (7, "groups", include_str!("../../migrations/sqlite/0007_groups.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.

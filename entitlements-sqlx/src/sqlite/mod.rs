@@ -12,6 +12,7 @@ mod reservations;
 mod snapshot;
 mod sql;
 mod subscriptions;
+mod transaction;
 mod usage;
 
 use std::fmt;
@@ -28,6 +29,7 @@ use sqlx::sqlite::{
 use sqlx::{ConnectOptions, FromRow, Sqlite};
 
 pub use config::{Durability, InvalidSqliteUrl, SqliteConfig};
+pub use transaction::SqliteTransaction;
 
 use crate::facts;
 use config::Place;

@@ -12,6 +12,9 @@ mod dropped;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+#[path = "../common/in_transaction.rs"]
+mod in_transaction;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
 #[cfg(test)]
@@ -22,3 +25,5 @@ mod round_trips;
 mod scans;
 #[cfg(test)]
 mod server;
+#[cfg(test)]
+mod stage;

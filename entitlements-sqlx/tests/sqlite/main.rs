@@ -9,5 +9,10 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+#[path = "../common/in_transaction.rs"]
+mod in_transaction;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
+#[cfg(test)]
+mod stage;
