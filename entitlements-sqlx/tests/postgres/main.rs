@@ -12,6 +12,9 @@ mod dropped;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+#[path = "../common/grouped.rs"]
+mod grouped;
+#[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
 #[cfg(test)]

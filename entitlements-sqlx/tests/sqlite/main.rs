@@ -9,6 +9,9 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+#[path = "../common/grouped.rs"]
+mod grouped;
+#[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
 #[cfg(test)]
