@@ -1,4 +1,5 @@
 //! Grouping: who joins which statement, and what becomes of those whose neighbours give up or fail.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

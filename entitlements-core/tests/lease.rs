@@ -1,4 +1,5 @@
 //! Leases: units that are served out of memory, and never twice.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use std::sync::Arc;
 use std::time::Duration;
