@@ -43,8 +43,8 @@ pub use catalog::Catalog;
 pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
 pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{
-    Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LevelReport, NewGrant, Reserving,
-    UsageEvent,
+    Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LeaseTerms, Leased, LeasedMeter,
+    LevelReport, NewGrant, Reserving, UsageEvent,
 };
 pub use error::{Error, ErrorKind};
 pub use evaluate::{

@@ -83,6 +83,26 @@ impl Debit {
         self
     }
 
+    /// Whether another debit takes from the same buckets under the same limits: a store can make both in one go.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.company == other.company
+            && self.meter == other.meter
+            && self.limit == other.limit
+            && self.resets_at == other.resets_at
+            && self.buckets == other.buckets
+            && self.tallies == other.tallies
+    }
+
+    /// Whether a store can make these debits in one go: they are well formed, [alike](Self::is_like), and each has a key
+    /// of its own.
+    #[must_use]
+    pub fn is_group(debits: &[Self]) -> bool {
+        let mut keys = HashSet::new();
+        let Some(first) = debits.first() else { return true };
+        debits.iter().all(|debit| debit.is_well_formed() && first.is_like(debit) && keys.insert(&debit.key))
+    }
+
     /// Whether it makes sense to a store as an event of `company`: it is well formed, and there is a bucket to take from.
     #[must_use]
     pub fn is_event_of(&self, company: &CompanyId) -> bool {

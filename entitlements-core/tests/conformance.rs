@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entitlements_core::MemoryStore;
-use entitlements_core::store::SharedStore;
+use entitlements_core::store::{Grouped, SharedStore};
 use entitlements_core::testkit::{Harness, agrees_with_memory};
 
 struct InMemory;
@@ -44,4 +44,20 @@ async fn the_model_agrees_with_itself() {
     for seed in 0..20 {
         agrees_with_memory(&MemoryStore::default(), seed, 500).await;
     }
+}
+
+struct InGroups;
+
+impl Harness for InGroups {
+    type Store = Grouped<MemoryStore>;
+
+    async fn start() -> Self::Store {
+        Grouped::new(MemoryStore::default())
+    }
+}
+
+mod grouped {
+    use super::InGroups;
+
+    entitlements_core::store_suite!(InGroups);
 }

@@ -34,6 +34,10 @@ mod rows;
 mod sql;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresDecisionCache, PostgresStore};
+pub use postgres::{
+    InvalidPostgresUrl, PostgresConfig, PostgresDecisionCache, PostgresStore, PostgresTransaction,
+};
 #[cfg(feature = "sqlite")]
-pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteDecisionCache, SqliteStore};
+pub use sqlite::{
+    Durability, InvalidSqliteUrl, SqliteConfig, SqliteDecisionCache, SqliteStore, SqliteTransaction,
+};

@@ -78,20 +78,29 @@ pub(crate) fn events_json(
     if !events.iter().all(|event| event.is_event_of(company)) {
         return Err(StoreError::new(StoreErrorKind::Unsupported, operation));
     }
-    let row = |event: &Debit| {
-        serde_json::json!([
-            event.key,
-            event.receipt,
-            event.user,
-            event.meter,
-            event.amount,
-            event.at.timestamp_micros(),
-            event.limit,
-            event.resets_at.map(|at| at.timestamp_micros()),
-            counters(&event.clone().in_full()),
-        ])
-    };
-    Ok(serde_json::Value::Array(events.iter().map(row).collect()).to_string())
+    Ok(serde_json::Value::Array(events.iter().map(|event| row(event, &event.clone().in_full())).collect())
+        .to_string())
+}
+
+/// Debits as the statement reads them.
+#[cfg(feature = "sqlite")]
+pub(crate) fn debits_json(debits: &[Debit]) -> String {
+    serde_json::Value::Array(debits.iter().map(|debit| row(debit, debit)).collect()).to_string()
+}
+
+/// What a statement reads of a debit, with the counters of another that differs in nothing else.
+fn row(debit: &Debit, counted: &Debit) -> serde_json::Value {
+    serde_json::json!([
+        debit.key,
+        debit.receipt,
+        debit.user,
+        debit.meter,
+        debit.amount,
+        debit.at.timestamp_micros(),
+        debit.limit,
+        debit.resets_at.map(|at| at.timestamp_micros()),
+        counters(counted),
+    ])
 }
 
 /// What a key names, among the rows of a statement that reads it.

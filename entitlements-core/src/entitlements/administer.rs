@@ -78,6 +78,23 @@ impl Entitlements {
     /// [`Taken`](crate::ErrorKind::Taken) when the id exists;
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn grant(&self, new: NewGrant) -> Result<Grant, Error> {
+        let grant = self.checked(new)?;
+        let writing = self.writing(&grant.company);
+        let inserted = self.0.store.insert_grant(&grant).await;
+        writing
+            .end(match &inserted {
+                Ok(Inserted::Now(revision)) => Some(*revision),
+                Ok(Inserted::Taken) | Err(_) => None,
+            })
+            .await;
+        match inserted? {
+            Inserted::Now(_) => Ok(grant),
+            Inserted::Taken => Err(Error::taken("a grant's id")),
+        }
+    }
+
+    /// The grant that is asked for, if the catalog and the calendar have nothing against it.
+    pub(super) fn checked(&self, new: NewGrant) -> Result<Grant, Error> {
         let now = whole_micros(self.now());
         let catalog = self.0.catalog.load();
         let Some(feature) = catalog.feature(new.feature.as_str()) else {
@@ -121,7 +138,7 @@ impl Entitlements {
             Some(id) => id,
             None => GrantId::new(new_id(now)).map_err(|error| Error::invalid("id", error.to_string()))?,
         };
-        let grant = Grant {
+        Ok(Grant {
             id,
             company: new.company,
             user: new.user,
@@ -135,19 +152,7 @@ impl Entitlements {
             reason: new.reason,
             created_at: now,
             voided_at: None,
-        };
-        let writing = self.writing(&grant.company);
-        let inserted = self.0.store.insert_grant(&grant).await;
-        writing
-            .end(match &inserted {
-                Ok(Inserted::Now(revision)) => Some(*revision),
-                Ok(Inserted::Taken) | Err(_) => None,
-            })
-            .await;
-        match inserted? {
-            Inserted::Now(_) => Ok(grant),
-            Inserted::Taken => Err(Error::taken("a grant's id")),
-        }
+        })
     }
 
     /// Voids a grant, at once; `None` if there is none, or it was voided before.

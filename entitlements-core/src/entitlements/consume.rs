@@ -5,7 +5,7 @@ use std::time::Instant;
 use chrono::{DateTime, Utc};
 
 use super::{Entitlements, new_id};
-use crate::catalog::FeatureKind;
+use crate::catalog::{Catalog, FeatureKind};
 use crate::decision::{Decision, Reason};
 use crate::error::Error;
 use crate::evaluate::{DebitPlan, evaluate, plan_debit};
@@ -80,6 +80,66 @@ impl<'a> Consume<'a> {
             context: self.context,
         }
     }
+
+    /// A name for the receipt, and the key: the given one, or else the same name.
+    pub(super) fn named(&self, now: DateTime<Utc>) -> Result<(ReceiptId, IdempotencyKey), Error> {
+        let id = new_id(now);
+        let internal = |error| StoreError::new(StoreErrorKind::Internal, "name a receipt").with_source(error);
+        let receipt = ReceiptId::new(&id).map_err(internal)?;
+        let key = match &self.key {
+            Some(key) => key.clone(),
+            None => IdempotencyKey::new(&id).map_err(internal)?,
+        };
+        Ok((receipt, key))
+    }
+
+    /// Whether it asks for at least one unit of something that is a meter, or nothing that is known.
+    pub(super) fn check(&self, catalog: &Catalog) -> Result<(), Error> {
+        if self.amount.is_zero() {
+            return Err(Error::invalid("amount", "must be at least 1"));
+        }
+        match catalog.feature(self.meter) {
+            Some(feature) if feature.kind() != FeatureKind::Meter => {
+                let message =
+                    format!("`{}` is a {}, and only meters are consumed", feature.key(), feature.kind());
+                Err(Error::invalid("meter", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a store is asked to do for it.
+    pub(super) fn debit(
+        &self,
+        key: &IdempotencyKey,
+        receipt: &ReceiptId,
+        plan: DebitPlan,
+        now: DateTime<Utc>,
+    ) -> Result<Debit, Error> {
+        let meter =
+            FeatureKey::new(self.meter).map_err(|error| Error::invalid("meter", error.to_string()))?;
+        Ok(Debit {
+            company: self.subject.company.clone(),
+            user: self.subject.user.clone(),
+            key: key.clone(),
+            receipt: receipt.clone(),
+            meter,
+            amount: self.amount,
+            buckets: plan.buckets,
+            tallies: plan.tallies,
+            limit: plan.limit,
+            resets_at: plan.resets_at,
+            at: now,
+        })
+    }
+
+    /// What a refused consumption is whose key made a receipt before.
+    pub(super) fn again(&self, receipt: Receipt) -> Result<Consumption, Error> {
+        let same = receipt.meter.as_str() == self.meter
+            && receipt.amount == self.amount
+            && receipt.user.as_ref() == self.subject.user.as_ref();
+        if same { Ok(Consumption::Duplicate(receipt)) } else { Err(Error::conflict()) }
+    }
 }
 
 /// What became of a consumption.
@@ -111,7 +171,7 @@ impl Consumption {
 }
 
 /// How often a debit is planned again when others took the units in between; each round starts from fresh facts.
-const ROUNDS: usize = 8;
+pub(super) const ROUNDS: usize = 8;
 
 impl Entitlements {
     /// Takes units from a meter if they fit, exactly once per key.
@@ -123,29 +183,14 @@ impl Entitlements {
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     /// After `Unavailable` it is unknown whether the units were taken: call again with the same key to learn it.
     pub async fn consume(&self, consume: &Consume<'_>) -> Result<Consumption, Error> {
-        if consume.amount.is_zero() {
-            return Err(Error::invalid("amount", "must be at least 1"));
-        }
         let begun = self.begin();
-        let id = new_id(self.now());
-        let internal = |error| StoreError::new(StoreErrorKind::Internal, "name a receipt").with_source(error);
-        let receipt = ReceiptId::new(&id).map_err(internal)?;
-        let key = match &consume.key {
-            Some(key) => key.clone(),
-            None => IdempotencyKey::new(&id).map_err(internal)?,
-        };
+        let (receipt, key) = consume.named(self.now())?;
         let request = consume.request();
         let company = &consume.subject.company;
         let mut round = 1;
         loop {
             let catalog = self.0.catalog.load();
-            if let Some(feature) = catalog.feature(consume.meter)
-                && feature.kind() != FeatureKind::Meter
-            {
-                let message =
-                    format!("`{}` is a {}, and only meters are consumed", feature.key(), feature.kind());
-                return Err(Error::invalid("meter", message));
-            }
+            consume.check(&catalog)?;
             let now = self.now();
             let warm = if round == 1 { self.0.snapshots.get(company, now) } else { None };
             let was_warm = warm.is_some();
@@ -218,11 +263,7 @@ impl Entitlements {
         if consume.key.is_some()
             && let Some(receipt) = self.0.store.receipt(&consume.subject.company, key).await?
         {
-            let user = consume.subject.user.as_ref();
-            let same = receipt.meter.as_str() == consume.meter
-                && receipt.amount == consume.amount
-                && receipt.user.as_ref() == user;
-            return if same { Ok(Consumption::Duplicate(receipt)) } else { Err(Error::conflict()) };
+            return consume.again(receipt);
         }
         self.decided(&consume.request(), &decision, Tier::Store, now, begun);
         Ok(Consumption::Refused(decision))
@@ -236,21 +277,7 @@ impl Entitlements {
         plan: DebitPlan,
         now: DateTime<Utc>,
     ) -> Result<DebitOutcome, Error> {
-        let meter =
-            FeatureKey::new(consume.meter).map_err(|error| Error::invalid("meter", error.to_string()))?;
-        let debit = Debit {
-            company: consume.subject.company.clone(),
-            user: consume.subject.user.clone(),
-            key: key.clone(),
-            receipt: receipt.clone(),
-            meter,
-            amount: consume.amount,
-            buckets: plan.buckets,
-            tallies: plan.tallies,
-            limit: plan.limit,
-            resets_at: plan.resets_at,
-            at: now,
-        };
+        let debit = consume.debit(key, receipt, plan, now)?;
         let outcome = self.in_time("take units", self.0.store.debit(&debit)).await?;
         self.observe(&Event::Debited { company: &debit.company, meter: consume.meter, outcome: &outcome });
         Ok(outcome)

@@ -10,7 +10,7 @@ use super::instant::{kept, kept_debit};
 use super::state::{AlertKey, Company, CounterKey, State};
 use crate::Amount;
 use crate::id::{CompanyId, IdempotencyKey, ReceiptId};
-use crate::store::{StoreError, StoreErrorKind, UsageStore};
+use crate::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
 use crate::usage::{Counter, Debit, DebitBucket, DebitOutcome, Receipt, RecordOutcome, Split, UsageAlert};
 
 const DEBIT: &str = "debit units";
@@ -87,6 +87,33 @@ impl UsageStore for MemoryStore {
         let key = AlertKey::from(alert);
         self.state().alerts.retain(|pending| AlertKey::from(pending) != key);
         Ok(())
+    }
+}
+
+#[async_trait]
+impl GroupStore for MemoryStore {
+    async fn debit_group(&self, debits: &[Debit]) -> Result<Vec<DebitOutcome>, StoreError> {
+        let Some(first) = debits.first() else { return Ok(Vec::new()) };
+        if !Debit::is_group(debits) {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+        }
+        let mut state = self.state();
+        let (alerts, mut recorded, mut outcomes) = (state.alerts.len(), Vec::new(), Vec::new());
+        for debit in debits {
+            match take(&mut state, &kept_debit(debit), DEBIT) {
+                Ok(outcome) => {
+                    if let DebitOutcome::Recorded(receipt) = &outcome {
+                        recorded.push(receipt.clone());
+                    }
+                    outcomes.push(outcome);
+                }
+                Err(error) => {
+                    undo(&mut state, &first.company, &recorded, alerts);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(outcomes)
     }
 }
 

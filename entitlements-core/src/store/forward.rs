@@ -1,4 +1,4 @@
-//! Forwarding for shared stores: an `Arc` of a store is a store.
+//! Forwarding: an `Arc` of a store is a store, and so is one that groups debits.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 
 use super::{
-    AuditStore, ErasureStore, GaugeStore, GrantStore, Inserted, Page, PageRequest, Policies, PolicyStore,
-    ReservationStore, SnapshotStore, StoreError, SubscriptionStore, UsageStore,
+    AuditStore, ErasureStore, GaugeStore, GrantStore, GroupStore, Grouped, Inserted, Page, PageRequest,
+    Policies, PolicyStore, ReservationStore, SnapshotStore, StoreError, SubscriptionStore, UsageStore,
 };
 use crate::Amount;
 use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord};
@@ -22,7 +22,7 @@ use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::subscription::Subscription;
 use crate::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 
-macro_rules! forward {
+macro_rules! shared {
     ($trait:ident { $(fn $method:ident(&self $(, $argument:ident: $kind:ty)*) -> $output:ty;)+ }) => {
         #[async_trait]
         #[deny(clippy::missing_trait_methods)]
@@ -31,6 +31,25 @@ macro_rules! forward {
                 (**self).$method($($argument),*).await
             })+
         }
+    };
+}
+
+macro_rules! grouped {
+    ($trait:ident { $(fn $method:ident(&self $(, $argument:ident: $kind:ty)*) -> $output:ty;)+ }) => {
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<S: $trait> $trait for Grouped<S> {
+            $(async fn $method(&self $(, $argument: $kind)*) -> Result<$output, StoreError> {
+                self.inner.$method($($argument),*).await
+            })+
+        }
+    };
+}
+
+macro_rules! forward {
+    ($trait:ident $methods:tt) => {
+        shared!($trait $methods);
+        grouped!($trait $methods);
     };
 }
 
@@ -63,13 +82,17 @@ forward!(PolicyStore {
     fn list_policies(&self, page: &PageRequest) -> Page<Policy>;
 });
 
-forward!(UsageStore {
+shared!(UsageStore {
     fn debit(&self, debit: &Debit) -> DebitOutcome;
     fn record(&self, company: &CompanyId, events: &[Debit]) -> Vec<RecordOutcome>;
     fn refund(&self, company: &CompanyId, receipt: &ReceiptId, at: DateTime<Utc>) -> Option<Receipt>;
     fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Receipt>;
     fn pending_alerts(&self, limit: usize) -> Vec<UsageAlert>;
     fn acknowledge_alert(&self, alert: &UsageAlert) -> ();
+});
+
+shared!(GroupStore {
+    fn debit_group(&self, debits: &[Debit]) -> Vec<DebitOutcome>;
 });
 
 forward!(AuditStore {

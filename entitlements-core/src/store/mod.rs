@@ -21,7 +21,9 @@
 mod audit;
 mod error;
 mod forward;
+mod grouped;
 mod page;
+mod transaction;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -31,7 +33,9 @@ use chrono::{DateTime, Utc};
 
 pub use audit::{AuditStore, ErasureStore};
 pub use error::{StoreError, StoreErrorKind};
+pub use grouped::{GroupStore, Grouped};
 pub use page::{MAX_PAGE, Page, PageRequest};
+pub use transaction::TransactionStore;
 
 use crate::Amount;
 use crate::facts::{AddOnQuantity, Facts, Override, Revision};

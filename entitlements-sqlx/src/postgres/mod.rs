@@ -13,10 +13,12 @@ mod reservations;
 mod snapshot;
 mod sql;
 mod subscriptions;
+mod transaction;
 mod usage;
 
 pub use config::{InvalidPostgresUrl, PostgresConfig};
 pub use decisions::PostgresDecisionCache;
+pub use transaction::PostgresTransaction;
 
 use std::fmt;
 use std::time::Duration;

@@ -15,6 +15,7 @@ statements! {
     COUNT_DECISIONS = "count_decisions.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "postgres/debit.sql";
+    DEBIT_GROUP = "postgres/debit_group.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "postgres/erase.sql";
@@ -144,6 +145,7 @@ mod tests {
         let functions = [
             "postgres/acquire.sql",
             "postgres/debit.sql",
+            "postgres/debit_group.sql",
             "postgres/erase.sql",
             "postgres/expire_erasures.sql",
             "postgres/refund.sql",

@@ -4,11 +4,12 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
-use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
+use entitlements_core::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use sqlx::FromRow;
 use sqlx::postgres::PgRow;
 
+use super::transaction::Run;
 use super::{PostgresStore, Typed, sql};
 use crate::receipts::{self, events_json};
 use crate::rows::{AlertRow, ReceiptRow, one};
@@ -26,19 +27,7 @@ type Answer = (Option<i64>, Option<String>, Option<String>);
 #[async_trait]
 impl UsageStore for PostgresStore {
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        if !debit.is_well_formed() {
-            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
-        }
-        let query = bound(sql::DEBIT, debit);
-        let answers: Vec<Answer> = self.read(DEBIT, query).await?;
-        match answers.into_iter().next() {
-            Some((Some(used), Some(split), None)) => receipts::recorded(DEBIT, debit, used, &split),
-            Some((None, None, first)) => {
-                let first: Vec<_> = first.into_iter().map(|json| (json,)).collect();
-                Ok(receipts::not_recorded(debit, receipts::known(DEBIT, &first)?))
-            }
-            _ => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
-        }
+        debit_on(&mut &*self, debit).await
     }
 
     async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
@@ -65,13 +54,7 @@ impl UsageStore for PostgresStore {
         receipt: &ReceiptId,
         at: DateTime<Utc>,
     ) -> Result<Option<Receipt>, StoreError> {
-        let query = sqlx::query_as(sql::REFUND)
-            .bind(company.as_str())
-            .bind(receipt.as_str())
-            .bind(at.timestamp_micros());
-        let rows: Vec<(Option<String>,)> = self.read(REFUND, query).await?;
-        let known: Vec<_> = rows.into_iter().filter_map(|(json,)| Some((json?,))).collect();
-        receipts::receipt(REFUND, &known)
+        refund_on(&mut &*self, company, receipt, at).await
     }
 
     async fn receipt(
@@ -79,8 +62,7 @@ impl UsageStore for PostgresStore {
         company: &CompanyId,
         key: &IdempotencyKey,
     ) -> Result<Option<Receipt>, StoreError> {
-        let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(company.as_str()).bind(key.as_str());
-        receipts::receipt(RECEIPT, &self.read(RECEIPT, query).await?)
+        receipt_on(&mut &*self, company, key).await
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
@@ -99,6 +81,88 @@ impl UsageStore for PostgresStore {
             .bind(alert.threshold.as_i64());
         self.execute(ACKNOWLEDGE, query).await
     }
+}
+
+#[async_trait]
+impl GroupStore for PostgresStore {
+    async fn debit_group(&self, debits: &[Debit]) -> Result<Vec<DebitOutcome>, StoreError> {
+        let Some(first) = debits.first() else { return Ok(Vec::new()) };
+        if !Debit::is_group(debits) {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+        }
+        let counters = Counters::of(first);
+        let each = || debits.iter();
+        let query = sqlx::query_as(sql::DEBIT_GROUP)
+            .bind(first.company.as_str())
+            .bind(each().map(|debit| debit.key.as_str()).collect::<Vec<_>>())
+            .bind(each().map(|debit| debit.receipt.as_str()).collect::<Vec<_>>())
+            .bind(each().map(|debit| debit.user.as_ref().map(UserId::as_str)).collect::<Vec<_>>())
+            .bind(first.meter.as_str())
+            .bind(each().map(|debit| debit.amount.as_i64()).collect::<Vec<_>>())
+            .bind(each().map(|debit| debit.at.timestamp_micros()).collect::<Vec<_>>())
+            .bind(first.limit.map(Amount::as_i64))
+            .bind(first.resets_at.map(|at| at.timestamp_micros()))
+            .bind(counters.meters)
+            .bind(counters.buckets)
+            .bind(counters.starts)
+            .bind(counters.ends)
+            .bind(counters.limits)
+            .bind(counters.numbers)
+            .bind(counters.alert_places)
+            .bind(counters.alert_percents)
+            .bind(counters.alert_thresholds);
+        let answers: Vec<Answer> = self.read(DEBIT, query).await?;
+        if answers.len() != debits.len() {
+            return Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT));
+        }
+        debits.iter().zip(answers).map(|(debit, answer)| outcome(debit, answer)).collect()
+    }
+}
+
+/// Takes units where the statement runs.
+pub(super) async fn debit_on(run: &mut impl Run, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+    if !debit.is_well_formed() {
+        return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+    }
+    let query = bound(sql::DEBIT, debit);
+    let answers: Vec<Answer> = run.read(DEBIT, query).await?;
+    outcome(debit, answers.into_iter().next().unwrap_or((Some(0), None, None)))
+}
+
+/// What the statement's answer to a debit means.
+fn outcome(debit: &Debit, answer: Answer) -> Result<DebitOutcome, StoreError> {
+    match answer {
+        (Some(used), Some(split), None) => receipts::recorded(DEBIT, debit, used, &split),
+        (None, None, first) => {
+            let first: Vec<_> = first.into_iter().map(|json| (json,)).collect();
+            Ok(receipts::not_recorded(debit, receipts::known(DEBIT, &first)?))
+        }
+        _ => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
+    }
+}
+
+/// Gives a receipt back where the statement runs.
+pub(super) async fn refund_on(
+    run: &mut impl Run,
+    company: &CompanyId,
+    receipt: &ReceiptId,
+    at: DateTime<Utc>,
+) -> Result<Option<Receipt>, StoreError> {
+    let query =
+        sqlx::query_as(sql::REFUND).bind(company.as_str()).bind(receipt.as_str()).bind(at.timestamp_micros());
+    let rows: Vec<(Option<String>,)> = run.read(REFUND, query).await?;
+    let known: Vec<_> = rows.into_iter().filter_map(|(json,)| Some((json?,))).collect();
+    receipts::receipt(REFUND, &known)
+}
+
+/// Reads a receipt where the statement runs.
+pub(super) async fn receipt_on(
+    run: &mut impl Run,
+    company: &CompanyId,
+    key: &IdempotencyKey,
+) -> Result<Option<Receipt>, StoreError> {
+    let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(company.as_str()).bind(key.as_str());
+    receipts::receipt(RECEIPT, &run.read(RECEIPT, query).await?)
 }
 
 /// A statement with everything about a debit.

@@ -13,6 +13,7 @@ mod reservations;
 mod snapshot;
 mod sql;
 mod subscriptions;
+mod transaction;
 mod usage;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use sqlx::{ConnectOptions, FromRow, Sqlite};
 
 pub use config::{Durability, InvalidSqliteUrl, SqliteConfig};
 pub use decisions::SqliteDecisionCache;
+pub use transaction::SqliteTransaction;
 
 use crate::facts;
 use config::Place;

@@ -15,6 +15,7 @@ statements! {
     COUNT_DECISIONS = "count_decisions.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "sqlite/debit.sql" + "sqlite/taking.sql" + "sqlite/debited.sql";
+    DEBIT_GROUP = "sqlite/debit_group.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "sqlite/erase.sql";

@@ -6,13 +6,14 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
-use entitlements_core::store::{StoreError, StoreErrorKind, UsageStore};
+use entitlements_core::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 
+use super::transaction::Run;
 use super::{SqliteStore, Typed, sql};
-use crate::receipts::{self, events_json};
+use crate::receipts::{self, debits_json, events_json};
 use crate::reservations::counters_json;
-use crate::rows::{AlertRow, ReceiptRow, one};
+use crate::rows::{AlertRow, Known, ReceiptRow, one};
 
 const DEBIT: &str = "debit units";
 const RECORD: &str = "record usage";
@@ -24,17 +25,7 @@ const ACKNOWLEDGE: &str = "acknowledge an alert";
 #[async_trait]
 impl UsageStore for SqliteStore {
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        if !debit.is_well_formed() {
-            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
-        }
-        let query = bound(sql::DEBIT, debit);
-        if let Some((used, split)) = self.write::<(i64, String)>(DEBIT, query).await? {
-            return receipts::recorded(DEBIT, debit, used, &split);
-        }
-        // A key that is found now may have been free then; then another call with it came first, which is the same thing.
-        let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(debit.company.as_str()).bind(debit.key.as_str());
-        let first = receipts::known(DEBIT, &self.read(DEBIT, query).await?)?;
-        Ok(receipts::not_recorded(debit, first))
+        debit_on(&mut &*self, debit).await
     }
 
     async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
@@ -62,14 +53,7 @@ impl UsageStore for SqliteStore {
         receipt: &ReceiptId,
         at: DateTime<Utc>,
     ) -> Result<Option<Receipt>, StoreError> {
-        let query = sqlx::query_as(sql::REFUND)
-            .bind(company.as_str())
-            .bind(receipt.as_str())
-            .bind(at.timestamp_micros());
-        if let Some((json,)) = self.write::<(String,)>(REFUND, query).await? {
-            return receipts::receipt(REFUND, &[(json,)]);
-        }
-        self.find_receipt(REFUND, sql::RECEIPT_BY_ID, company, receipt.as_str()).await
+        refund_on(&mut &*self, company, receipt, at).await
     }
 
     async fn receipt(
@@ -77,7 +61,7 @@ impl UsageStore for SqliteStore {
         company: &CompanyId,
         key: &IdempotencyKey,
     ) -> Result<Option<Receipt>, StoreError> {
-        self.find_receipt(RECEIPT, sql::RECEIPT_BY_KEY, company, key.as_str()).await
+        receipt_on(&mut &*self, company, key).await
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
@@ -98,17 +82,79 @@ impl UsageStore for SqliteStore {
     }
 }
 
-impl SqliteStore {
-    async fn find_receipt(
-        &self,
-        operation: &'static str,
-        statement: &'static str,
-        company: &CompanyId,
-        name: &str,
-    ) -> Result<Option<Receipt>, StoreError> {
-        let query = sqlx::query_as(statement).bind(company.as_str()).bind(name);
-        receipts::receipt(operation, &self.read(operation, query).await?)
+#[async_trait]
+impl GroupStore for SqliteStore {
+    async fn debit_group(&self, debits: &[Debit]) -> Result<Vec<DebitOutcome>, StoreError> {
+        let Some(first) = debits.first() else { return Ok(Vec::new()) };
+        if !Debit::is_group(debits) {
+            return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+        }
+        let query = sqlx::query_as(sql::DEBIT_GROUP).bind(first.company.as_str()).bind(debits_json(debits));
+        let mut answers: Vec<(i64, Option<bool>, Option<String>)> = self.write_all(DEBIT, query).await?;
+        answers.sort_by_key(|(place, ..)| *place);
+        if answers.len() != debits.len() {
+            return Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT));
+        }
+        let outcomes = debits.iter().zip(answers).map(|(debit, (_, is_new, known))| {
+            let known = known.map(|json| one::<ReceiptRow, _>(DEBIT, &json)).transpose()?;
+            match (is_new, known) {
+                (Some(true), Some(Known::Receipt(receipt))) => Ok(DebitOutcome::Recorded(receipt)),
+                (Some(true), _) => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
+                (_, known) => Ok(receipts::not_recorded(debit, known)),
+            }
+        });
+        outcomes.collect()
     }
+}
+
+/// Takes units where the statement runs.
+pub(super) async fn debit_on(run: &mut impl Run, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+    if !debit.is_well_formed() {
+        return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+    }
+    let query = bound(sql::DEBIT, debit);
+    if let Some((used, split)) = run.write::<(i64, String)>(DEBIT, query).await? {
+        return receipts::recorded(DEBIT, debit, used, &split);
+    }
+    // A key that is found now may have been free then; then another call with it came first, which is the same thing.
+    let query = sqlx::query_as(sql::RECEIPT_BY_KEY).bind(debit.company.as_str()).bind(debit.key.as_str());
+    let first = receipts::known(DEBIT, &run.read(DEBIT, query).await?)?;
+    Ok(receipts::not_recorded(debit, first))
+}
+
+/// Gives a receipt back where the statement runs.
+pub(super) async fn refund_on(
+    run: &mut impl Run,
+    company: &CompanyId,
+    receipt: &ReceiptId,
+    at: DateTime<Utc>,
+) -> Result<Option<Receipt>, StoreError> {
+    let query =
+        sqlx::query_as(sql::REFUND).bind(company.as_str()).bind(receipt.as_str()).bind(at.timestamp_micros());
+    if let Some((json,)) = run.write::<(String,)>(REFUND, query).await? {
+        return receipts::receipt(REFUND, &[(json,)]);
+    }
+    find_receipt(run, REFUND, sql::RECEIPT_BY_ID, company, receipt.as_str()).await
+}
+
+/// Reads a receipt where the statement runs.
+pub(super) async fn receipt_on(
+    run: &mut impl Run,
+    company: &CompanyId,
+    key: &IdempotencyKey,
+) -> Result<Option<Receipt>, StoreError> {
+    find_receipt(run, RECEIPT, sql::RECEIPT_BY_KEY, company, key.as_str()).await
+}
+
+async fn find_receipt(
+    run: &mut impl Run,
+    operation: &'static str,
+    statement: &'static str,
+    company: &CompanyId,
+    name: &str,
+) -> Result<Option<Receipt>, StoreError> {
+    let query = sqlx::query_as(statement).bind(company.as_str()).bind(name);
+    receipts::receipt(operation, &run.read(operation, query).await?)
 }
 
 /// A statement with everything about a debit.

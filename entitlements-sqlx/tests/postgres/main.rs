@@ -14,6 +14,12 @@ mod dropped;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+#[path = "../common/grouped.rs"]
+mod grouped;
+#[cfg(test)]
+#[path = "../common/in_transaction.rs"]
+mod in_transaction;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
 #[cfg(test)]
@@ -27,3 +33,4 @@ mod server;
 #[cfg(test)]
 #[path = "../common/shared_decisions.rs"]
 mod shared_decisions;
+mod stage;

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use entitlements_core::store::{
-    AuditStore, ErasureStore, GaugeStore, GrantStore, PageRequest, PolicyStore, ReservationStore,
+    AuditStore, ErasureStore, GaugeStore, GrantStore, GroupStore, PageRequest, PolicyStore, ReservationStore,
     SnapshotStore, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
@@ -92,6 +92,8 @@ async fn no_call_reads_a_whole_table() {
         store.refund(&company, &receipt_id("receipt of r1"), now).await.unwrap();
         let events = ["e1", "e1", "e2"].map(|key| Debit { at: soon, ..reserving(key) });
         store.record(&company, &events).await.unwrap();
+        let group = ["g1", "g2", "a"].map(|key| Debit { at: soon, ..reserving(key) });
+        store.debit_group(&group).await.unwrap();
         let seats = feature("seats");
         for name in ["ada", "ada", "bob", "cid"] {
             store.acquire(&company, &seats, &holder(name), Some(units(2)), now).await.unwrap();

@@ -11,8 +11,15 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+#[path = "../common/grouped.rs"]
+mod grouped;
+#[cfg(test)]
+#[path = "../common/in_transaction.rs"]
+mod in_transaction;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
 #[cfg(test)]
 #[path = "../common/shared_decisions.rs"]
 mod shared_decisions;
+mod stage;

@@ -1,0 +1,203 @@
+//! Grouping: who joins which statement, and what becomes of those whose neighbours give up or fail.
+#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use chrono::{DateTime, Utc};
+use entitlements_core::MemoryStore;
+use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId};
+use entitlements_core::store::{GroupStore, Grouped, StoreError, StoreErrorKind, UsageStore};
+use entitlements_core::testkit::fixtures::{debit, monthly};
+use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
+use tokio::sync::Semaphore;
+
+/// Answers a statement when the test lets it, and notes how many debits each had.
+#[derive(Debug)]
+struct Slow {
+    inner: MemoryStore,
+    gate: Semaphore,
+    started: AtomicUsize,
+    sizes: Mutex<Vec<usize>>,
+    failure: Mutex<Option<StoreErrorKind>>,
+}
+
+impl Slow {
+    async fn pass(&self, debits: usize) {
+        self.sizes.lock().unwrap().push(debits);
+        self.started.fetch_add(1, Ordering::SeqCst);
+        self.gate.acquire().await.unwrap().forget();
+    }
+}
+
+#[async_trait]
+impl UsageStore for Slow {
+    async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
+        self.pass(1).await;
+        self.inner.debit(debit).await
+    }
+    async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
+        self.inner.record(company, events).await
+    }
+    async fn refund(
+        &self,
+        company: &CompanyId,
+        receipt: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Receipt>, StoreError> {
+        self.inner.refund(company, receipt, at).await
+    }
+    async fn receipt(
+        &self,
+        company: &CompanyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Receipt>, StoreError> {
+        self.inner.receipt(company, key).await
+    }
+    async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
+        self.inner.pending_alerts(limit).await
+    }
+    async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
+        self.inner.acknowledge_alert(alert).await
+    }
+}
+
+#[async_trait]
+impl GroupStore for Slow {
+    async fn debit_group(&self, debits: &[Debit]) -> Result<Vec<DebitOutcome>, StoreError> {
+        self.pass(debits.len()).await;
+        if let Some(kind) = *self.failure.lock().unwrap() {
+            return Err(StoreError::new(kind, "debit units"));
+        }
+        self.inner.debit_group(debits).await
+    }
+}
+
+type Answer = tokio::task::JoinHandle<Result<DebitOutcome, StoreError>>;
+
+struct World {
+    store: Arc<Slow>,
+    grouped: Grouped<Arc<Slow>>,
+}
+
+impl World {
+    fn new() -> Self {
+        let store = Arc::new(Slow {
+            inner: MemoryStore::default(),
+            gate: Semaphore::new(0),
+            started: AtomicUsize::new(0),
+            sizes: Mutex::default(),
+            failure: Mutex::default(),
+        });
+        Self { grouped: Grouped::new(Arc::clone(&store)).with_largest(4), store }
+    }
+
+    /// A caller that has come as far as it can.
+    async fn caller(&self, company: &str, key: &str) -> Answer {
+        let (grouped, debit) = (self.grouped.clone(), debit(company, key, 1, [monthly(5)]));
+        let answer = tokio::spawn(async move { grouped.debit(&debit).await });
+        settle().await;
+        answer
+    }
+
+    async fn let_pass(&self, statements: usize) {
+        self.store.gate.add_permits(statements);
+        settle().await;
+    }
+
+    fn sizes(&self) -> Vec<usize> {
+        self.store.sizes.lock().unwrap().clone()
+    }
+}
+
+/// Everybody goes as far as possible: the runtime of a test has one thread.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn is_recorded(answer: Answer) -> bool {
+    matches!(answer.await.unwrap().unwrap(), DebitOutcome::Recorded(_))
+}
+
+#[tokio::test]
+async fn those_who_come_while_a_statement_runs_make_the_next_in_their_order() {
+    let world = World::new();
+    let mut answers = vec![world.caller("acme", "k0").await];
+    assert_eq!(world.sizes(), [1], "an idle line is no reason to wait");
+    for number in 1..7 {
+        answers.push(world.caller("acme", &format!("k{number}")).await);
+    }
+    let other = world.caller("other", "k0").await;
+    assert_eq!(world.sizes(), [1, 1], "another company does not wait");
+    world.let_pass(10).await;
+    assert_eq!(world.sizes(), [1, 1, 4, 2]);
+    assert!(is_recorded(other).await);
+    let mut recorded = Vec::new();
+    for answer in answers {
+        recorded.push(is_recorded(answer).await);
+    }
+    assert_eq!(recorded, [true, true, true, true, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_key_is_in_a_statement_once() {
+    let world = World::new();
+    let first = world.caller("acme", "first").await;
+    let [one, two] = [world.caller("acme", "twice").await, world.caller("acme", "twice").await];
+    world.let_pass(10).await;
+    assert_eq!(world.sizes(), [1, 1, 1]);
+    assert!(is_recorded(first).await && is_recorded(one).await);
+    assert!(matches!(two.await.unwrap().unwrap(), DebitOutcome::Duplicate(_)));
+}
+
+#[tokio::test]
+async fn whoever_gives_up_harms_nobody_else() {
+    let world = World::new();
+    let first = world.caller("acme", "first").await;
+    let [leader, gone, last] =
+        [world.caller("acme", "a").await, world.caller("acme", "b").await, world.caller("acme", "c").await];
+    // One that waits, and the one whose statement is under way: the others see it through.
+    gone.abort();
+    first.abort();
+    world.let_pass(1).await;
+    assert_eq!(world.sizes(), [1, 2]);
+    // And the one that began the next statement.
+    leader.abort();
+    settle().await;
+    world.let_pass(10).await;
+    assert!(is_recorded(last).await);
+    assert_eq!(world.sizes(), [1, 2]);
+    // The line is idle again.
+    assert!(is_recorded(world.caller("acme", "d").await).await);
+}
+
+#[tokio::test]
+async fn a_group_that_fails_is_made_one_by_one() {
+    let world = World::new();
+    let first = world.caller("acme", "first").await;
+    let others = [world.caller("acme", "a").await, world.caller("acme", "b").await];
+    *world.store.failure.lock().unwrap() = Some(StoreErrorKind::Internal);
+    world.let_pass(10).await;
+    assert_eq!(world.sizes(), [1, 2, 1, 1]);
+    assert!(is_recorded(first).await);
+    for other in others {
+        assert!(is_recorded(other).await);
+    }
+}
+
+#[tokio::test]
+async fn whoever_cannot_know_is_told_so() {
+    let world = World::new();
+    let first = world.caller("acme", "first").await;
+    let others = [world.caller("acme", "a").await, world.caller("acme", "b").await];
+    *world.store.failure.lock().unwrap() = Some(StoreErrorKind::Unavailable);
+    world.let_pass(10).await;
+    assert_eq!(world.sizes(), [1, 2]);
+    assert!(is_recorded(first).await);
+    for other in others {
+        assert_eq!(other.await.unwrap().unwrap_err().kind(), StoreErrorKind::Unavailable);
+    }
+}

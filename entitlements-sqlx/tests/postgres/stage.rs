@@ -1,0 +1,87 @@
+//! Transactions of a caller with a pool of its own, beside the store.
+
+use entitlements_sqlx::PostgresStore;
+pub(crate) use entitlements_sqlx::PostgresTransaction as InTransaction;
+use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, Pool, Postgres, Transaction};
+
+use crate::in_transaction;
+use crate::server::{in_schema, meddle, new_schema, url};
+
+/// A store, and the caller's own connections to its database, where it has a table of its own.
+pub(crate) struct Stage {
+    pub(crate) store: PostgresStore,
+    pub(crate) pool: Pool<Postgres>,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let schema = new_schema();
+        let store = in_schema(&schema).await;
+        let url = url(&format!("options[search_path]={schema}"));
+        let pool = PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        meddle(&schema, "CREATE TABLE orders (id TEXT PRIMARY KEY)").await;
+        Self { store, pool }
+    }
+}
+
+pub(crate) trait Beginning {
+    async fn beginning(&self) -> Transaction<'static, Postgres>;
+}
+
+impl Beginning for Pool<Postgres> {
+    async fn beginning(&self) -> Transaction<'static, Postgres> {
+        self.begin().await.unwrap()
+    }
+}
+
+pub(crate) async fn execute(transaction: &mut Transaction<'static, Postgres>, statement: &str) {
+    sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut **transaction).await.unwrap();
+}
+
+/// How many rows the caller's table has.
+pub(crate) async fn orders(pool: &Pool<Postgres>) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_commit_keeps_the_units_and_the_callers_rows() {
+    in_transaction::a_commit_keeps_the_units_and_the_callers_rows(Stage::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_rollback_leaves_nothing() {
+    in_transaction::a_rollback_leaves_nothing(Stage::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_dropped_transaction_leaves_nothing() {
+    in_transaction::a_dropped_transaction_leaves_nothing(Stage::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_refusal_changes_nothing_and_leaves_the_transaction_usable() {
+    in_transaction::a_refusal_changes_nothing_and_leaves_the_transaction_usable(Stage::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_key_counts_once_across_transactions() {
+    in_transaction::a_key_counts_once_across_transactions(Stage::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_refund_takes_part() {
+    in_transaction::a_refund_takes_part(Stage::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_grant_takes_part_and_nothing_seen_is_kept() {
+    in_transaction::a_grant_takes_part_and_nothing_seen_is_kept(Stage::start().await).await;
+}

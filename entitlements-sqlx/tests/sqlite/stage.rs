@@ -1,0 +1,80 @@
+//! Transactions of a caller with a pool of its own, beside the store.
+
+use entitlements_sqlx::SqliteStore;
+pub(crate) use entitlements_sqlx::SqliteTransaction as InTransaction;
+use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
+use sqlx::{AssertSqlSafe, Pool, Sqlite, Transaction};
+
+use crate::files::{in_file, temporary};
+use crate::in_transaction;
+
+/// A store, and the caller's own connections to its database, where it has a table of its own.
+pub(crate) struct Stage {
+    pub(crate) store: SqliteStore,
+    pub(crate) pool: Pool<Sqlite>,
+}
+
+impl Stage {
+    async fn start() -> Self {
+        let path = temporary();
+        let store = in_file(&path).await;
+        let options = SqliteConnectOptions::new().filename(&path);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        sqlx::query("CREATE TABLE orders (id TEXT PRIMARY KEY) STRICT").execute(&pool).await.unwrap();
+        Self { store, pool }
+    }
+}
+
+pub(crate) trait Beginning {
+    async fn beginning(&self) -> Transaction<'static, Sqlite>;
+}
+
+impl Beginning for Pool<Sqlite> {
+    async fn beginning(&self) -> Transaction<'static, Sqlite> {
+        self.begin_with("BEGIN IMMEDIATE").await.unwrap()
+    }
+}
+
+pub(crate) async fn execute(transaction: &mut Transaction<'static, Sqlite>, statement: &str) {
+    sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&mut **transaction).await.unwrap();
+}
+
+/// How many rows the caller's table has.
+pub(crate) async fn orders(pool: &Pool<Sqlite>) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_commit_keeps_the_units_and_the_callers_rows() {
+    in_transaction::a_commit_keeps_the_units_and_the_callers_rows(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_rollback_leaves_nothing() {
+    in_transaction::a_rollback_leaves_nothing(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_dropped_transaction_leaves_nothing() {
+    in_transaction::a_dropped_transaction_leaves_nothing(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_refusal_changes_nothing_and_leaves_the_transaction_usable() {
+    in_transaction::a_refusal_changes_nothing_and_leaves_the_transaction_usable(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_key_counts_once_across_transactions() {
+    in_transaction::a_key_counts_once_across_transactions(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_refund_takes_part() {
+    in_transaction::a_refund_takes_part(Stage::start().await).await;
+}
+
+#[tokio::test]
+async fn a_grant_takes_part_and_nothing_seen_is_kept() {
+    in_transaction::a_grant_takes_part_and_nothing_seen_is_kept(Stage::start().await).await;
+}
