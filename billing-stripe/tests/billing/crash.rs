@@ -183,9 +183,9 @@ async fn a_lost_reply_to_any_change_is_found_by_the_same_call() {
             if later {
                 world.advance(TimeDelta::seconds(61));
             }
-            let changed = world.process().billing.change(&made.id, &change).await.unwrap();
-            assert_eq!([changed.clone()].as_slice(), world.truth().await, "{change:?}");
-            assert_eq!(changed.cancel_at_period_end, change.cancel_at_period_end == Some(true));
+            let now = world.process().billing.change(&made.id, &change).await.unwrap();
+            assert_eq!([now.clone()].as_slice(), world.truth().await, "{change:?}");
+            assert_eq!(now.cancel_at_period_end, change.cancel_at_period_end == Some(true));
             assert_eq!(world.open(), [""; 0]);
         }
     }

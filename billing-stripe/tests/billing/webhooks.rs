@@ -29,11 +29,12 @@ async fn serve(process: &Process) -> String {
 /// Posts by hand. The status of the answer.
 async fn post(address: &str, signatures: &[&str], body: &[u8], length: usize) -> u16 {
     let mut socket = tokio::net::TcpStream::connect(address).await.unwrap();
-    let mut head = format!("POST /hook HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n");
-    for signature in signatures {
-        head.push_str(&format!("stripe-signature: {signature}\r\n"));
-    }
-    head.push_str(&format!("content-length: {length}\r\n\r\n"));
+    let signatures: Vec<String> =
+        signatures.iter().map(|signature| format!("stripe-signature: {signature}\r\n")).collect();
+    let signatures = signatures.concat();
+    let head = format!(
+        "POST /hook HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{signatures}content-length: {length}\r\n\r\n"
+    );
     // A server that has heard enough may close before everything is sent.
     let _ = socket.write_all(head.as_bytes()).await;
     let _ = socket.write_all(body).await;
@@ -128,11 +129,11 @@ async fn a_copy_changes_nothing_and_a_replay_neither() {
     assert_eq!(process.receive(&body).await.unwrap(), Handled::Processed);
     let stored = world.stored().await;
     let history = entitlements_core::store::SubscriptionStore::subscription_history;
-    let before = history(&*world.memory, &stored[0].id).await.unwrap();
+    let before = history(&world.memory, &stored[0].id).await.unwrap();
     assert_eq!(process.receive(&body).await.unwrap(), Handled::Duplicate(EventState::Processed));
     assert_eq!(process.webhooks.replay(&id_of(&body)).await.unwrap(), Handled::Processed);
     assert_eq!(world.stored().await, stored);
-    assert_eq!(history(&*world.memory, &stored[0].id).await.unwrap(), before);
+    assert_eq!(history(&world.memory, &stored[0].id).await.unwrap(), before);
     assert!(process.webhooks.replay(&"evt_unknown".parse().unwrap()).await.is_err());
 }
 
