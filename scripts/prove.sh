@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
-#     scripts/prove.sh [differential] [fleet] [periods] [planted] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [periods] [planted] [billing] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
 #     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
 #     FLEET_STEPS=1000000         questions to processes;   FLEET_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
+#     BILLING_ORDERS=all          orders of the webhooks of each story;  BILLING_SEED=1
 #     FUZZ_SECONDS=600            for each target;              FUZZ_SEED=1
 #
 # Exit code 1 if a proof fails; the others are run all the same.
@@ -40,6 +41,12 @@ planted() {
     scripts/planted.sh
 }
 
+# Webhooks in every order, each twice, with a crash at every step, against what the fake Stripe shows.
+billing() {
+    BILLING_ORDERS=${BILLING_ORDERS:-all} BILLING_SEED=${BILLING_SEED:-1} cargo test --release --quiet -p billing-stripe \
+        --all-features --test billing -- --nocapture order:: crash::
+}
+
 # Everything that is parsed, and the decision, with inputs that try to reach new code.
 fuzz() {
     FUZZ_SEED=${FUZZ_SEED:-1} scripts/fuzz.sh "${FUZZ_SECONDS:-600}"
@@ -47,13 +54,13 @@ fuzz() {
 
 proofs=("$@")
 if [[ ${#proofs[@]} -eq 0 ]]; then
-    proofs=(differential fleet periods planted fuzz)
+    proofs=(differential fleet periods planted billing fuzz)
 fi
 for proof in "${proofs[@]}"; do
     case "$proof" in
-        differential | fleet | periods | planted | fuzz) ;;
+        differential | fleet | periods | planted | billing | fuzz) ;;
         *)
-            echo "unknown proof $proof, expected differential, fleet, periods, planted or fuzz" >&2
+            echo "unknown proof $proof, expected differential, fleet, periods, planted, billing or fuzz" >&2
             exit 2
             ;;
     esac

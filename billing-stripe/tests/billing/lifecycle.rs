@@ -102,12 +102,17 @@ async fn seats_and_plan_change_with_proration() {
     assert_eq!((changed.seats, changed.plan.as_str()), (seats(8), "pro"), "the seats stay");
     assert_eq!(changed.current_period_end, made.current_period_end);
     assert!(process.may("forecast").await);
-    assert!(world.count("invoiceitem.created") > 0, "{:?}", world.fake.event_kinds());
     let one = SubscriptionChange { seats: seats(1), ..plan("starter") };
     assert_eq!(process.billing.change(&made.id, &one).await.unwrap().seats, seats(1));
     assert!(!process.may("forecast").await);
     assert_eq!(world.stored().await, world.truth().await);
     assert_eq!(world.open(), [""; 0]);
+
+    world.advance(TimeDelta::days(31));
+    process.billing.reconcile(&acme()).await.unwrap();
+    let invoices = world.memory.list_invoices(&acme(), &PageRequest::first(10)).await.unwrap().items;
+    let plain = invoices.last().unwrap().total / 5;
+    assert_ne!(invoices.first().unwrap().total, plain, "the rest of the period is settled as well");
 }
 
 #[tokio::test]

@@ -42,8 +42,6 @@ pub(crate) enum Flaw {
     None,
     /// Who lost a lock still writes.
     NoFence,
-    /// A lock is given to everybody.
-    OpenLock,
     /// An event can be claimed by many at once.
     ForgetfulLedger,
     /// An open operation is not remembered.
@@ -195,12 +193,6 @@ shaky!(SubscriptionStore {
 /// What of billing is done with the flaws.
 #[async_trait]
 trait Flawed {
-    async fn take_lock(
-        &self,
-        company: &CompanyId,
-        until: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<BillingLock>, StoreError>;
     async fn put(
         &self,
         lock: &BillingLock,
@@ -224,23 +216,13 @@ trait Flawed {
 
 #[async_trait]
 impl Flawed for Inner {
-    async fn take_lock(
-        &self,
-        company: &CompanyId,
-        until: DateTime<Utc>,
-        now: DateTime<Utc>,
-    ) -> Result<Option<BillingLock>, StoreError> {
-        let now = if self.flaw == Flaw::OpenLock { DateTime::<Utc>::MAX_UTC } else { now };
-        BillingStore::lock(&*self.store, company, until, now).await
-    }
-
     async fn put(
         &self,
         lock: &BillingLock,
         subscription: &Subscription,
         at: DateTime<Utc>,
     ) -> Result<Option<Revision>, StoreError> {
-        if matches!(self.flaw, Flaw::NoFence | Flaw::OpenLock) {
+        if self.flaw == Flaw::NoFence {
             return self.store.put_subscription(subscription, at).await.map(Some);
         }
         self.store.put_synced_subscription(lock, subscription, at).await
@@ -285,7 +267,7 @@ shaky!(BillingStore {
     fn customer_of(&self, company: &CompanyId) -> Option<Customer> = store.customer_of;
     fn customer(&self, id: &CustomerId) -> Option<Customer> = store.customer;
     fn delete_customer(&self, id: &CustomerId, at: DateTime<Utc>) -> bool = store.delete_customer;
-    fn lock(&self, company: &CompanyId, until: DateTime<Utc>, now: DateTime<Utc>) -> Option<BillingLock> = flawed.take_lock;
+    fn lock(&self, company: &CompanyId, until: DateTime<Utc>, now: DateTime<Utc>) -> Option<BillingLock> = store.lock;
     fn unlock(&self, lock: &BillingLock) -> () = store.unlock;
     fn put_synced_subscription(
         &self, lock: &BillingLock, subscription: &Subscription, at: DateTime<Utc>
