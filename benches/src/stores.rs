@@ -43,13 +43,11 @@ pub(crate) fn run() -> Result<(), Failure> {
         }
         let folder = tempfile::tempdir()?;
         sqlite(&folder.path().join("bench.db")).await?;
-        match std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL") {
-            Ok(url) => postgres(&url).await,
-            Err(_) => {
-                crate::say("PostgreSQL: not measured, ENTITLEMENTS_TEST_POSTGRES_URL is not set");
-                Ok(())
-            }
+        if let Ok(url) = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL") {
+            return postgres(&url).await;
         }
+        crate::say("PostgreSQL: not measured, ENTITLEMENTS_TEST_POSTGRES_URL is not set");
+        Ok(())
     })
 }
 
@@ -329,7 +327,7 @@ const CATALOG: &str = r#"
 async fn prepare(store: &impl Store) -> Result<(), Failure> {
     for number in 0..10 {
         let grant = Grant {
-            id: entitlements_core::id::GrantId::new(&format!("g{number}"))?,
+            id: entitlements_core::id::GrantId::new(format!("g{number}"))?,
             company: CompanyId::new("acme")?,
             user: None,
             feature: FeatureKey::new("reports")?,
