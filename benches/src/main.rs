@@ -6,6 +6,7 @@ mod decision;
 mod floor;
 mod handle;
 mod random;
+mod stores;
 mod timing;
 mod world;
 
@@ -19,15 +20,18 @@ pub(crate) type Failure = Box<dyn Error>;
 fn main() -> ExitCode {
     let names: Vec<String> = std::env::args().skip(1).collect();
     if names.is_empty() {
-        say("usage: benches all | decision | handle");
+        say("usage: benches all | decision | handle | stores");
         return ExitCode::from(2);
     }
     for name in names {
         let result = match name.as_str() {
-            "all" => decision::run().and_then(|()| handle::run()),
+            "all" => decision::run().and_then(|()| handle::run()).and_then(|()| stores::run()),
             "decision" => decision::run(),
             "handle" => handle::run(),
-            other => Err(format!("unknown benchmark `{other}`, expected all, decision or handle").into()),
+            "stores" => stores::run(),
+            other => {
+                Err(format!("unknown benchmark `{other}`, expected all, decision, handle or stores").into())
+            }
         };
         if let Err(error) = result {
             say(&format!("{name}: {error}"));
