@@ -34,6 +34,6 @@ mod rows;
 mod sql;
 
 #[cfg(feature = "postgres")]
-pub use postgres::{InvalidPostgresUrl, PostgresConfig, PostgresDecisionCache, PostgresStore};
+pub use postgres::{InvalidPostgresUrl, PostgresBus, PostgresConfig, PostgresDecisionCache, PostgresStore};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{Durability, InvalidSqliteUrl, SqliteConfig, SqliteDecisionCache, SqliteStore};

@@ -4,6 +4,8 @@
 //! leaves behind.
 
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod conformance;
@@ -14,10 +16,14 @@ mod dropped;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]
