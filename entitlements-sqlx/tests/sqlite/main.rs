@@ -11,6 +11,11 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
+#[path = "../common/killing.rs"]
+mod killing;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
 #[cfg(test)]

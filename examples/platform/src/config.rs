@@ -33,7 +33,7 @@ const MOST_DAYS: i64 = 36_500;
 /// | `ENTITLEMENT_FAIL_MODE` | `closed` (default), `last-known` or `open` |
 /// | `AUDIT_RETENTION_DAYS` | how long decisions are kept in the audit log, 1 to 36500; for ever |
 /// | `RECEIPT_RETENTION_DAYS` | how long receipts and idempotency keys are kept, 35 to 36500; for ever |
-/// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes |
+/// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes; without it they do the latter over PostgreSQL, if that is the database |
 /// | `APP_URL` | where customers find the application |
 #[derive(Debug)]
 pub struct Config {

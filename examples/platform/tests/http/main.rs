@@ -23,4 +23,6 @@ mod policies;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod two_processes;
+#[cfg(test)]
 mod usage;
