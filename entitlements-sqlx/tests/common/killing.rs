@@ -39,7 +39,7 @@ pub(crate) async fn work<S: Store + Clone>(store: &S, name: &str) {
                         DebitOutcome::Recorded(_) => "recorded",
                         DebitOutcome::Duplicate(_) => "known",
                         DebitOutcome::Refused => "refused",
-                        other => panic!("{other:?}"),
+                        DebitOutcome::Conflict => panic!("{name}: k{number} conflicts"),
                     };
                     let mut out = std::io::stdout().lock();
                     writeln!(out, "\nack {number} {word}").unwrap();

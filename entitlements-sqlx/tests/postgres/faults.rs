@@ -183,7 +183,7 @@ async fn a_warm_load_and_a_warm_debit_are_one_answer_each() {
         // A connection that goes back to the pool is asked once more whether it works; that ends before the next call.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let before = proxy.answers();
-        if step % 2 == 0 {
+        if step.is_multiple_of(2) {
             store.load(&company("acme"), now()).await.unwrap();
         } else {
             store.debit(&debit("acme", &format!("k{step}"), 1, [monthly(10)])).await.unwrap();
