@@ -48,8 +48,12 @@ struct Borrowed {
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
-        if !self.answered {
+        let Some(runtime) = tokio::runtime::Handle::try_current().ok().filter(|_| self.answered) else {
             self.connection.close_on_drop();
-        }
+            return;
+        };
+        // On its way back it is asked whether it still works, and that answer may never come, either: then it closes.
+        let returning = self.connection.return_to_pool();
+        runtime.spawn(async move { timeout(GRACE, returning).await });
     }
 }
