@@ -2,11 +2,13 @@
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
 #     scripts/prove.sh [differential] [fleet] [periods] [planted] [billing] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [kill] [periods] [planted] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
 #     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
 #     FLEET_STEPS=1000000         questions to processes;   FLEET_SEED=1
+#     KILL_ROUNDS=100             processes killed, for each database; KILL_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
 #     BILLING_ORDERS=all          orders of the webhooks of each story;  BILLING_SEED=1
 #     FUZZ_SECONDS=600            for each target;              FUZZ_SEED=1
@@ -27,6 +29,15 @@ differential() {
 fleet() {
     FLEET_STEPS=${FLEET_STEPS:-1000000} FLEET_SEED=${FLEET_SEED:-1} cargo test --release --quiet -p entitlements-core \
         --all-features --test fleet -- --nocapture differential::
+}
+
+# Processes that are killed at any moment and started again with the same keys, on SQLite and on PostgreSQL.
+kill() {
+    export KILL_ROUNDS=${KILL_ROUNDS:-100} KILL_SEED=${KILL_SEED:-1}
+    local test=kill::nothing_is_lost_or_done_twice_when_a_process_is_killed
+    cargo test --quiet -p entitlements-sqlx --test sqlite -- --nocapture --exact "$test" &&
+        scripts/postgres.sh cargo test --quiet -p entitlements-sqlx --test postgres -- --ignored --nocapture \
+            --exact "$test"
 }
 
 # Periods against a calendar that is walked day by day.
@@ -61,6 +72,13 @@ for proof in "${proofs[@]}"; do
         differential | fleet | periods | planted | billing | fuzz) ;;
         *)
             echo "unknown proof $proof, expected differential, fleet, periods, planted, billing or fuzz" >&2
+    proofs=(differential fleet kill periods planted fuzz)
+fi
+for proof in "${proofs[@]}"; do
+    case "$proof" in
+        differential | fleet | kill | periods | planted | fuzz) ;;
+        *)
+            echo "unknown proof $proof, expected differential, fleet, kill, periods, planted or fuzz" >&2
             exit 2
             ;;
     esac

@@ -49,7 +49,7 @@ pub struct PostgresConfig {
     pub(crate) schema: Option<String>,
     pub(crate) connections: u32,
     pub(crate) wait: Duration,
-    statement_timeout: Duration,
+    pub(crate) statement_timeout: Duration,
 }
 
 /// A URL that names no PostgreSQL database.
@@ -150,7 +150,7 @@ impl PostgresConfig {
     }
 
     /// How long the server works on one statement, waiting for locks included, before it gives up without having changed
-    /// anything: 5 seconds by default, zero is for ever. Whole milliseconds.
+    /// anything: 5 seconds by default, zero is for ever. Whole milliseconds. The store waits for an answer a second longer.
     #[must_use]
     pub const fn with_statement_timeout(mut self, timeout: Duration) -> Self {
         self.statement_timeout = timeout;

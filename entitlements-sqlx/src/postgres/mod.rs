@@ -2,6 +2,8 @@
 
 mod audit;
 mod billing;
+mod bus;
+mod call;
 mod config;
 mod decisions;
 mod error;
@@ -16,6 +18,7 @@ mod subscriptions;
 mod transaction;
 mod usage;
 
+pub use bus::PostgresBus;
 pub use config::{InvalidPostgresUrl, PostgresConfig};
 pub use decisions::PostgresDecisionCache;
 pub use transaction::PostgresTransaction;
@@ -30,7 +33,7 @@ use sqlx::query::{Query, QueryAs};
 use sqlx::{Connection, FromRow, Postgres};
 
 use crate::facts;
-use error::failed;
+use call::{call, patience};
 use migrate::migrate;
 
 /// A connection that was idle for so long is asked whether it still works before it is used.
@@ -46,10 +49,13 @@ pub(crate) type Typed<'q, R> = QueryAs<'q, Postgres, R, PgArguments>;
 ///
 /// Every call is one statement and, on a warm connection, one round trip; only storing the state of a subscription that is
 /// stored already takes two. No call opens a transaction, so one that is dropped while it waits leaves none behind: its
-/// write happens as a whole, or not at all. Cloning shares the connections.
+/// write happens as a whole, or not at all. A call ends a second after the limit of its statement, whatever the network does;
+/// what has become of a write is then not known, and its caller tries again with the same key. Cloning shares the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
     pool: PgPool,
+    /// How long an answer is waited for.
+    patience: Option<Duration>,
 }
 
 impl PostgresStore {
@@ -79,7 +85,7 @@ impl PostgresStore {
                 })
             })
             .connect_lazy_with(config.working());
-        Ok(Self { pool })
+        Ok(Self { pool, patience: patience(config.statement_timeout) })
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.
@@ -98,7 +104,7 @@ impl PostgresStore {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        query.fetch_all(&self.pool).await.map_err(failed(operation))
+        call(&self.pool, self.patience, operation, async |on| query.fetch_all(on).await).await
     }
 
     /// Runs a writing statement with at most one row; returns it when it is committed.
@@ -129,7 +135,7 @@ impl PostgresStore {
         operation: &'static str,
         query: Statement<'_>,
     ) -> Result<(), StoreError> {
-        query.execute(&self.pool).await.map_err(failed(operation))?;
+        self.affect(operation, query).await?;
         Ok(())
     }
 
@@ -139,7 +145,8 @@ impl PostgresStore {
         operation: &'static str,
         query: Statement<'_>,
     ) -> Result<u64, StoreError> {
-        Ok(query.execute(&self.pool).await.map_err(failed(operation))?.rows_affected())
+        let done = call(&self.pool, self.patience, operation, async |on| query.execute(on).await).await?;
+        Ok(done.rows_affected())
     }
 }
 

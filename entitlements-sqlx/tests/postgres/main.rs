@@ -4,6 +4,8 @@
 //! leaves behind.
 
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod concurrency;
 #[cfg(test)]
 mod conformance;
@@ -13,6 +15,7 @@ mod decisions;
 mod dropped;
 #[cfg(test)]
 mod errors;
+mod faults;
 #[cfg(test)]
 #[path = "../common/grouped.rs"]
 mod grouped;
@@ -20,10 +23,17 @@ mod grouped;
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
 #[cfg(test)]
+mod kill;
+#[cfg(test)]
+#[path = "../common/killing.rs"]
+mod killing;
+#[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]

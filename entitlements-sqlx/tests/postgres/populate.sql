@@ -84,4 +84,10 @@ INSERT INTO usage_gauge_holders (company_id, gauge, holder, since)
 SELECT 'company ' || n % 4000 + 1, 'desks', 'holder ' || n, 1
 FROM generate_series(1, 8000) AS n;
 
+INSERT INTO entitlement_decision_fences (company_id, scope, mark, used_at)
+SELECT 'company ' || n, '', n, n FROM generate_series(1, 10000) AS n;
+
+INSERT INTO entitlement_decisions (company_id, user_id, feature, action, resource, context, fence, decision, expires_at)
+SELECT 'company ' || n, '', 'export', 'view', '', '', '', '', n FROM generate_series(1, 10000) AS n;
+
 ANALYZE;

@@ -16,6 +16,10 @@ mod grouped;
 #[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
+mod kill;
+#[cfg(test)]
+#[path = "../common/killing.rs"]
+mod killing;
 #[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;

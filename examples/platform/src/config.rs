@@ -40,6 +40,8 @@ const MOST_DAYS: i64 = 36_500;
 /// | `STRIPE_WEBHOOK_SECRET` | what webhooks are signed with; several between commas are all accepted |
 /// | `STRIPE_PRICE_ID_STARTER`, `…_PRO`, `…_ENTERPRISE` | prices of plans; they win over those of the catalog |
 /// | `APP_URL` | where customers find the application, and come back to from the billing portal |
+/// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes; without it they do the latter over PostgreSQL, if that is the database |
+/// | `APP_URL` | where customers find the application |
 #[derive(Debug)]
 pub struct Config {
     pub(crate) addresses: Vec<SocketAddr>,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use billing_stripe::BillingLedger;
 use entitlements_core::store::SharedStore;
-use entitlements_sqlx::{PostgresConfig, PostgresStore, SqliteConfig, SqliteStore};
+use entitlements_sqlx::{PostgresBus, PostgresConfig, PostgresStore, SqliteConfig, SqliteStore};
 use sha2::{Digest, Sha256};
 
 use crate::hexadecimal::hexadecimal;
@@ -97,6 +97,11 @@ impl Opened {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(store.clone()),
+    /// How processes on it tell each other what changes, if it can do that.
+    pub(crate) fn bus(&self) -> Option<PostgresBus> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres(store) => Some(PostgresBus::new(store)),
         }
     }
 

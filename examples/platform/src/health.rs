@@ -43,6 +43,8 @@ async fn ready(State(app): State<Arc<App>>) -> (StatusCode, Json<Value>) {
     if let (Some(redis), Some(body)) = (&app.redis, body.as_object_mut()) {
         let connected = redis.health().connected && app.entitlements.hears_the_bus() != Some(false);
         body.insert("redis".into(), if connected { "ok" } else { "unavailable" }.into());
+    } else if let (Some(hears), Some(body)) = (app.entitlements.hears_the_bus(), body.as_object_mut()) {
+        body.insert("bus".into(), if hears { "ok" } else { "unavailable" }.into());
     }
     (if answers { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(body))
 }

@@ -90,6 +90,8 @@ impl Platform {
             let bus = RedisBus::connect(config).await.map_err(invalid)?;
             builder = builder.shared_cache(Arc::clone(&decisions), SHARED_TTL).bus(bus);
             redis = Some(decisions);
+        } else if let Some(bus) = database.bus() {
+            builder = builder.bus(bus);
         }
         let entitlements = builder.build();
         let gate = gate(&entitlements, &ungated, config.fail_mode, &source)?;

@@ -25,6 +25,8 @@ mod policies;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod two_processes;
+#[cfg(test)]
 mod usage;
 #[cfg(test)]
 mod webhooks;

@@ -1,0 +1,118 @@
+//! A network that misbehaves: a proxy before the server of the tests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use entitlements_sqlx::PostgresConfig;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::server::url;
+
+/// How the proxy treats what passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Weather {
+    Fair,
+    /// Every answer comes late.
+    Slow(Duration),
+    /// Connections are closed at once, and those that are there, too.
+    Down,
+    /// The next question is lost, with its connection.
+    Deaf,
+    /// The next question arrives; of its answer come only so many bytes, then the connection is closed.
+    Torn(usize),
+    /// Nothing gets through in either direction, and nothing is closed. What is lost then stays lost.
+    Hung,
+}
+
+pub(crate) struct Proxy {
+    port: u16,
+    weather: watch::Sender<Weather>,
+    /// How often something came from the server.
+    answers: Arc<AtomicU64>,
+}
+
+impl Proxy {
+    pub(crate) async fn start() -> Self {
+        let place = PostgresConfig::from_url(&url("")).unwrap().to_string();
+        let address = place.split('/').next().unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (weather, seen) = watch::channel(Weather::Fair);
+        let answers = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&answers);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                if *seen.borrow() == Weather::Down {
+                    continue;
+                }
+                let Ok(server) = TcpStream::connect(&address).await else { continue };
+                tokio::spawn(pass(client, server, seen.clone(), Arc::clone(&counted)));
+            }
+        });
+        Self { port, weather, answers }
+    }
+
+    pub(crate) fn set(&self, weather: Weather) {
+        self.weather.send(weather).unwrap();
+    }
+
+    pub(crate) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::SeqCst)
+    }
+
+    /// A way to a schema through the proxy.
+    pub(crate) fn config(&self, schema: &str) -> PostgresConfig {
+        let port = self.port;
+        let url = url(&format!("search_path={schema}&host=127.0.0.1&port={port}&sslmode=disable"));
+        PostgresConfig::from_url(&url).unwrap()
+    }
+}
+
+/// Passes everything on between the two, as the weather allows, until one of them closes.
+async fn pass(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    mut weather: watch::Receiver<Weather>,
+    answers: Arc<AtomicU64>,
+) {
+    let (mut question, mut answer) = (vec![0; 65536], vec![0; 65536]);
+    let mut is_lost = false;
+    loop {
+        tokio::select! {
+            changed = weather.changed() => {
+                if changed.is_err() || *weather.borrow() == Weather::Down {
+                    return;
+                }
+            }
+            read = client.read(&mut question) => {
+                let Ok(length @ 1..) = read else { return };
+                let now = *weather.borrow();
+                is_lost |= now == Weather::Hung;
+                match now {
+                    Weather::Deaf => return,
+                    _ if is_lost => {}
+                    _ => if server.write_all(&question[..length]).await.is_err() { return },
+                }
+            }
+            read = server.read(&mut answer) => {
+                let Ok(length @ 1..) = read else { return };
+                answers.fetch_add(1, Ordering::SeqCst);
+                let now = *weather.borrow();
+                is_lost |= now == Weather::Hung;
+                if is_lost {
+                    continue;
+                }
+                if let Weather::Slow(time) = now {
+                    tokio::time::sleep(time).await;
+                }
+                let shown = if let Weather::Torn(bytes) = now { bytes.min(length) } else { length };
+                if client.write_all(&answer[..shown]).await.is_err() || matches!(now, Weather::Torn(_)) {
+                    return;
+                }
+            }
+        }
+    }
+}
