@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
-#     scripts/prove.sh [differential] [fleet] [periods] [planted] [billing] [fuzz]
-#     scripts/prove.sh [differential] [fleet] [kill] [periods] [planted] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [kill] [periods] [planted] [billing] [peers] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
@@ -58,6 +57,11 @@ billing() {
         --all-features --test billing -- --nocapture order:: crash::
 }
 
+# The fake Stripe, judged by Stripe's own clients, which are installed into a temporary folder.
+peers() {
+    scripts/stripe-peers.sh
+}
+
 # Everything that is parsed, and the decision, with inputs that try to reach new code.
 fuzz() {
     FUZZ_SEED=${FUZZ_SEED:-1} scripts/fuzz.sh "${FUZZ_SECONDS:-600}"
@@ -65,20 +69,13 @@ fuzz() {
 
 proofs=("$@")
 if [[ ${#proofs[@]} -eq 0 ]]; then
-    proofs=(differential fleet periods planted billing fuzz)
+    proofs=(differential fleet kill periods planted billing peers fuzz)
 fi
 for proof in "${proofs[@]}"; do
     case "$proof" in
-        differential | fleet | periods | planted | billing | fuzz) ;;
+        differential | fleet | kill | periods | planted | billing | peers | fuzz) ;;
         *)
-            echo "unknown proof $proof, expected differential, fleet, periods, planted, billing or fuzz" >&2
-    proofs=(differential fleet kill periods planted fuzz)
-fi
-for proof in "${proofs[@]}"; do
-    case "$proof" in
-        differential | fleet | kill | periods | planted | fuzz) ;;
-        *)
-            echo "unknown proof $proof, expected differential, fleet, kill, periods, planted or fuzz" >&2
+            echo "unknown proof $proof, expected differential, fleet, kill, periods, planted, billing, peers or fuzz" >&2
             exit 2
             ;;
     esac

@@ -33,10 +33,10 @@ mod rows;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
 
-pub use postgres::{InvalidPostgresUrl, PostgresBus, PostgresConfig, PostgresDecisionCache, PostgresStore};
 #[cfg(feature = "postgres")]
 pub use postgres::{
-    InvalidPostgresUrl, PostgresConfig, PostgresDecisionCache, PostgresStore, PostgresTransaction,
+    InvalidPostgresUrl, PostgresBus, PostgresConfig, PostgresDecisionCache, PostgresStore,
+    PostgresTransaction,
 };
 #[cfg(feature = "sqlite")]
 pub use sqlite::{

@@ -15,6 +15,7 @@ mod decisions;
 mod dropped;
 #[cfg(test)]
 mod errors;
+#[cfg(test)]
 mod faults;
 #[cfg(test)]
 #[path = "../common/grouped.rs"]
@@ -43,4 +44,5 @@ mod server;
 #[cfg(test)]
 #[path = "../common/shared_decisions.rs"]
 mod shared_decisions;
+#[cfg(test)]
 mod stage;

@@ -16,6 +16,7 @@ mod grouped;
 #[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 #[path = "../common/killing.rs"]
@@ -26,4 +27,5 @@ mod ledger;
 #[cfg(test)]
 #[path = "../common/shared_decisions.rs"]
 mod shared_decisions;
+#[cfg(test)]
 mod stage;

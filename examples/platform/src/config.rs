@@ -34,14 +34,12 @@ const MOST_DAYS: i64 = 36_500;
 /// | `ENTITLEMENT_FAIL_MODE` | `closed` (default), `last-known` or `open` |
 /// | `AUDIT_RETENTION_DAYS` | how long decisions are kept in the audit log, 1 to 36500; for ever |
 /// | `RECEIPT_RETENTION_DAYS` | how long receipts and idempotency keys are kept, 35 to 36500; for ever |
-/// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes |
 /// | `STRIPE_SECRET_KEY` | Stripe's key; without it a fake Stripe runs inside |
 /// | `STRIPE_API_BASE` | where Stripe is, instead of its own address |
 /// | `STRIPE_WEBHOOK_SECRET` | what webhooks are signed with; several between commas are all accepted |
 /// | `STRIPE_PRICE_ID_STARTER`, `…_PRO`, `…_ENTERPRISE` | prices of plans; they win over those of the catalog |
 /// | `APP_URL` | where customers find the application, and come back to from the billing portal |
 /// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes; without it they do the latter over PostgreSQL, if that is the database |
-/// | `APP_URL` | where customers find the application |
 #[derive(Debug)]
 pub struct Config {
     pub(crate) addresses: Vec<SocketAddr>,

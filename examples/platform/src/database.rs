@@ -97,6 +97,9 @@ impl Opened {
         match self {
             Self::Sqlite(store) => Arc::new(store.clone()),
             Self::Postgres(store) => Arc::new(store.clone()),
+        }
+    }
+
     /// How processes on it tell each other what changes, if it can do that.
     pub(crate) fn bus(&self) -> Option<PostgresBus> {
         match self {
