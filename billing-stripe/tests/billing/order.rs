@@ -216,6 +216,7 @@ async fn every_order_with_copies_and_a_crash_leads_to_one_state() {
 }
 
 #[tokio::test]
+#[ignore = "takes minutes, because locks that nobody gives back are waited for: scripts/prove.sh billing"]
 async fn a_crash_at_every_step_leads_to_the_same_state() {
     let every = orders_wanted() == usize::MAX;
     let mut runs = 0;
