@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
-#     scripts/prove.sh [differential] [fleet] [kill] [periods] [planted] [billing] [peers] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [kill] [model] [periods] [planted] [billing] [peers] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
 #     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
 #     FLEET_STEPS=1000000         questions to processes;   FLEET_SEED=1
+#     MODEL_OPERATIONS=1000000    operations on each database
 #     KILL_ROUNDS=100             processes killed, for each database; KILL_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
 #     BILLING_ORDERS=all          orders of the webhooks of each story;  BILLING_SEED=1
@@ -39,6 +40,15 @@ kill() {
             --exact "$test"
 }
 
+# Each database against the store in memory, operation by operation.
+model() {
+    export MODEL_OPERATIONS=${MODEL_OPERATIONS:-1000000}
+    printf '%d operations, seeds from 0\n' "$MODEL_OPERATIONS"
+    cargo test --release --quiet -p entitlements-sqlx --all-features --test sqlite -- --exact conformance::the_model_agrees &&
+        scripts/postgres.sh cargo test --release --quiet -p entitlements-sqlx --all-features --test postgres -- --ignored \
+            --exact conformance::the_model_agrees
+}
+
 # Periods against a calendar that is walked day by day.
 periods() {
     local cases=${PROPTEST_CASES:-1000000} seed=${PROPTEST_RNG_SEED:-1}
@@ -69,13 +79,13 @@ fuzz() {
 
 proofs=("$@")
 if [[ ${#proofs[@]} -eq 0 ]]; then
-    proofs=(differential fleet kill periods planted billing peers fuzz)
+    proofs=(differential fleet kill model periods planted billing peers fuzz)
 fi
 for proof in "${proofs[@]}"; do
     case "$proof" in
-        differential | fleet | kill | periods | planted | billing | peers | fuzz) ;;
+        differential | fleet | kill | model | periods | planted | billing | peers | fuzz) ;;
         *)
-            echo "unknown proof $proof, expected differential, fleet, kill, periods, planted, billing, peers or fuzz" >&2
+            echo "unknown proof $proof, expected differential, fleet, kill, model, periods, planted, billing, peers or fuzz" >&2
             exit 2
             ;;
     esac
