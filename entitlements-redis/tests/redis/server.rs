@@ -35,7 +35,12 @@ pub(crate) fn config() -> RedisConfig {
 
 /// A connection of the test's own.
 pub(crate) async fn raw() -> redis::aio::MultiplexedConnection {
-    redis::Client::open(url()).unwrap().get_multiplexed_async_connection().await.unwrap()
+    // A busy machine is no failure of what is tested.
+    let patient = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(30)))
+        .set_response_timeout(Some(Duration::from_secs(60)));
+    let client = redis::Client::open(url()).unwrap();
+    client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
 }
 
 /// Puts a decision as a process does: after a question that found nothing.
