@@ -142,7 +142,7 @@ impl Entitlements {
         self.0.snapshots.missed();
         let deadline = self.deadline();
         if self.0.decisions.is_none() {
-            return self.check_store(request, at_least, None, deadline).await;
+            return self.check_store(request, at_least, None, deadline, false).await;
         }
         let begun = self.begin();
         let now = self.now();
@@ -151,7 +151,7 @@ impl Entitlements {
                 self.decided(request, &decision, Tier::Shared, now, begun);
                 Ok(decision)
             }
-            Err(missed) => self.check_store(request, at_least, missed, deadline).await,
+            Err(missed) => self.check_store(request, at_least, missed, deadline, false).await,
         }
     }
 
@@ -161,12 +161,13 @@ impl Entitlements {
         at_least: Revision,
         missed: Option<Missed>,
         deadline: Option<BoxFuture<()>>,
+        only_live: bool,
     ) -> Result<Decision, Error> {
         let begun = self.begin();
         let now = self.now();
         let kept = match self.live_until(&request.subject.company, now, deadline).await {
             Ok(kept) => kept,
-            Err(error) => return self.without_live_facts(request, at_least, error),
+            Err(error) => return self.without_live_facts(request, at_least, only_live, error),
         };
         let catalog = self.0.catalog.load_full();
         let decision = evaluate(request, &kept.snapshot, &catalog, now);

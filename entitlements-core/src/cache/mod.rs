@@ -117,6 +117,11 @@ impl SnapshotCache {
             && !kept.refreshed.swap(true, Ordering::Relaxed)
     }
 
+    /// Whether a snapshot of that age may be used without asking the store.
+    pub(crate) fn is_young(&self, age: Duration) -> bool {
+        TimeDelta::from_std(age).is_ok_and(|age| age < self.max_age)
+    }
+
     /// The last snapshot of a company and its age, if nothing is known that it does not show.
     pub(crate) fn last(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<(Arc<Kept>, Duration)> {
         let kept = self.last.as_ref()?.get(company)?;

@@ -51,7 +51,7 @@ impl Entitlements {
             return Ok(decision);
         }
         self.0.snapshots.expire(&request.subject.company);
-        self.check_store(request, Revision::default(), None, self.deadline()).await
+        self.check_store(request, Revision::default(), None, self.deadline(), true).await
     }
 
     /// Forgets what is known about a company, so that the next call asks the store; with a [`Runtime`](crate::Runtime)

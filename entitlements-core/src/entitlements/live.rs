@@ -136,11 +136,13 @@ impl Entitlements {
         Ok(Snapshot::new(facts, policies.unwrap_or_default(), catalog))
     }
 
-    /// What counts instead of a decision from live facts that cannot be reached.
+    /// What counts instead of a decision from live facts that cannot be reached; with `only_live` everything else is marked
+    /// with its age.
     pub(super) fn without_live_facts(
         &self,
         request: &Request<'_>,
         at_least: Revision,
+        only_live: bool,
         error: Error,
     ) -> Result<Decision, Error> {
         if error.kind() != ErrorKind::Unavailable {
@@ -148,6 +150,14 @@ impl Entitlements {
         }
         let max_age = Some(self.0.resilience.last_known());
         let Some(decision) = self.last_decision(request, at_least, max_age) else { return Err(error) };
+        if !only_live && decision.degraded.is_some_and(|age| self.0.snapshots.is_young(age)) {
+            // As young as what is used without asking: usage may have grown since, and nothing else.
+            let decision = Decision { degraded: None, ..decision };
+            if let Some(begun) = self.begin() {
+                self.decided(request, &decision, Tier::Process, self.now(), Some(begun));
+            }
+            return Ok(decision);
+        }
         self.observe_degraded(request, &decision);
         Ok(decision)
     }
