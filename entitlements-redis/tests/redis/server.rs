@@ -38,7 +38,7 @@ pub(crate) async fn raw() -> redis::aio::MultiplexedConnection {
     // A busy machine is no failure of what is tested.
     let patient = redis::AsyncConnectionConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(30)))
-        .set_response_timeout(Some(Duration::from_secs(60)));
+        .set_response_timeout(Some(Duration::from_secs(50)));
     let client = redis::Client::open(url()).unwrap();
     client.get_multiplexed_async_connection_with_config(&patient).await.unwrap()
 }
