@@ -96,6 +96,11 @@ impl SnapshotCache {
         Some(kept)
     }
 
+    /// The same, without counting it.
+    pub(crate) fn young(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
+        self.entries.as_ref()?.peek(company).filter(|kept| self.is_usable(kept, now))
+    }
+
     /// A call found nothing that could be used.
     pub(crate) fn missed(&self) {
         self.misses.raise();
@@ -203,6 +208,17 @@ impl SnapshotCache {
         let fence = self.raise(company);
         if let Some(entries) = &self.entries {
             entries.remove(company);
+        }
+        drop(fence);
+    }
+
+    /// Loads a company again before it is asked about, if this is still what is kept of it.
+    pub(crate) fn expire_kept(&self, company: &CompanyId, kept: &Arc<Kept>) {
+        let mut fence = self.fence(company);
+        if let Some(entries) = &self.entries
+            && entries.remove_if(company, |present| Arc::ptr_eq(present, kept)).is_some()
+        {
+            *fence += 1;
         }
         drop(fence);
     }
