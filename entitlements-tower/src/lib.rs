@@ -10,6 +10,7 @@ mod deny;
 #[cfg(feature = "axum")]
 mod extract;
 mod fail;
+mod freshness;
 mod future;
 mod gate;
 mod grpc;
@@ -40,6 +41,7 @@ pub use deny::{Deny, GrpcStatus, ProblemJson};
 #[cfg(feature = "axum")]
 pub use extract::{Admitted, Entitled, Metered, MissingGate, NotAdmitted};
 pub use fail::{FailMode, UnknownFailMode};
+pub use freshness::{Freshness, FreshnessFuture, FreshnessLayer, FreshnessService, REVISION_HEADER, Wrote};
 pub use future::ResponseFuture;
 pub use gate::{Gate, Verdict};
 pub use grpc::is_grpc;

@@ -34,7 +34,7 @@ impl Entitlements {
         if let Some(seen) = self.shows(company, revision) {
             return Ok(seen);
         }
-        let arrived = self.now();
+        let before = self.0.snapshots.loads();
         let mut seen = Revision::default();
         // What is found first may have been loaded, or somebody may be loading it, since before the write.
         for _ in 0..3 {
@@ -47,7 +47,7 @@ impl Entitlements {
                 }
             };
             seen = kept.snapshot.seen();
-            if revision <= seen || arrived < kept.asked_at {
+            if revision <= seen || before < kept.number {
                 break;
             }
             self.0.snapshots.expire_kept(company, &kept);
