@@ -33,6 +33,7 @@ pub struct EntitlementLayerBuilder<D = ProblemJson> {
     resource: Option<ResourceOf>,
     challenge: HeaderValue,
     callers_keys: bool,
+    limits: bool,
     settlement_capacity: usize,
     extractors: bool,
     deny: D,
@@ -50,6 +51,7 @@ impl EntitlementLayerBuilder {
             resource: None,
             challenge: HeaderValue::from_static("Bearer"),
             callers_keys: false,
+            limits: false,
             settlement_capacity: 10_000,
             extractors: false,
             deny: ProblemJson::new(),
@@ -113,6 +115,16 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
+    /// Says in responses what is left of the quota that a request used: `RateLimit-Policy` and `RateLimit`, by
+    /// [draft 11](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/) of the IETF. Off by default.
+    ///
+    /// Only responses of metered rules to callers who are known have them, and no redirection. An unlimited quota says
+    /// nothing. The window `w` is there for quotas by hour, day and week, whose periods are of one length.
+    pub const fn rate_limit_headers(mut self, on: bool) -> Self {
+        self.limits = on;
+        self
+    }
+
     /// How many refunds and late charges may wait; 10,000 if it is not set. What does not fit is lost, counted and
     /// logged.
     pub const fn settlement_capacity(mut self, capacity: usize) -> Self {
@@ -139,6 +151,7 @@ impl<D> EntitlementLayerBuilder<D> {
             resource: self.resource,
             challenge: self.challenge,
             callers_keys: self.callers_keys,
+            limits: self.limits,
             settlement_capacity: self.settlement_capacity,
             extractors: self.extractors,
             deny,
@@ -162,6 +175,7 @@ impl<D> EntitlementLayerBuilder<D> {
             resource: self.resource,
             challenge: self.challenge,
             callers_keys: self.callers_keys,
+            limits: self.limits,
             since,
             said_missing: AtomicBool::new(false),
         };

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::deny::Deny;
+use crate::gate::Gate;
 use crate::in_handler::Tickets;
 use crate::pending::Pending;
 use crate::ticket::Ticket;
@@ -43,6 +44,7 @@ pin_project! {
             pending: Pending,
             waiting: Option<(S, Request<A>)>,
             later: Option<Tickets>,
+            gate: Gate,
             deny: Arc<D>,
         },
         /// The inner service was called.
@@ -90,9 +92,10 @@ where
         ready: S,
         request: Request<A>,
         later: Option<Tickets>,
+        gate: Gate,
         deny: Arc<D>,
     ) -> Self {
-        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, deny } }
+        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, gate, deny } }
     }
 }
 
@@ -111,11 +114,11 @@ where
                     let watch = Watch { ticket: None, later: later.take() };
                     let polled = inner.poll(context);
                     (_, *later) = watch.seen_off();
-                    let result = ready!(polled);
-                    end(None, later.take(), &result);
+                    let mut result = ready!(polled);
+                    end(None, later.take(), &mut result);
                     return Poll::Ready(result);
                 }
-                StateProj::Asking { pending, waiting, later, deny } => {
+                StateProj::Asking { pending, waiting, later, gate, deny } => {
                     let decided = ready!(Pin::new(pending).poll(context));
                     // Taken once: a future is not polled again after it was ready.
                     let Some((service, request)) = waiting.take() else { return Poll::Pending };
@@ -127,7 +130,9 @@ where
                         Err(denial) => {
                             drop(service);
                             let (parts, _) = request.into_parts();
-                            State::Denied { response: Some(deny.respond(&denial, &parts)) }
+                            let mut response = deny.respond(&denial, &parts);
+                            gate.announce(&denial, response.headers_mut());
+                            State::Denied { response: Some(response) }
                         }
                     }
                 }
@@ -135,8 +140,8 @@ where
                     let watch = Watch { ticket: ticket.take(), later: later.take() };
                     let polled = inner.poll(context);
                     (*ticket, *later) = watch.seen_off();
-                    let result = ready!(polled);
-                    end(ticket.take(), later.take(), &result);
+                    let mut result = ready!(polled);
+                    end(ticket.take(), later.take(), &mut result);
                     return Poll::Ready(result);
                 }
                 StateProj::Denied { response } => {
@@ -167,10 +172,12 @@ where
 }
 
 /// Ends every ticket of a request: the rule's first, then those that were made within the handler.
-fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &Result<Response<B>, E>) {
+fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &mut Result<Response<B>, E>) {
     if let Ok(response) = result {
-        let (status, headers) = (response.status(), response.headers());
+        let status = response.status();
+        let headers = response.headers_mut();
         if let Some(ticket) = ticket {
+            ticket.announce(status, headers);
             ticket.finish(status, headers);
         }
         if let Some(later) = later {

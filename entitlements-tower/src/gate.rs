@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use entitlements_core::catalog::Unmatched;
 use entitlements_core::{Action, Context, Entitlements, Subject};
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
 
 use crate::action::action_of;
 use crate::charge::Charges;
@@ -17,8 +17,10 @@ use crate::denial::Denial;
 use crate::fail::FailMode;
 use crate::identity::{Identify, Identity, IdentityError};
 use crate::key::CallersKey;
+use crate::limits;
 use crate::matching::{RequestPath, RouteParams};
 use crate::pending::{Asked, Pending};
+use crate::read;
 use crate::rule::Rule;
 use crate::rules::{CompiledRule, RuleError};
 use crate::settle::{SettlementStats, Settlements};
@@ -39,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) resource: Option<ResourceOf>,
     pub(crate) challenge: HeaderValue,
     pub(crate) callers_keys: bool,
+    /// Whether responses say what is left of a quota.
+    pub(crate) limits: bool,
     pub(crate) settlements: Settlements,
     pub(crate) since: DateTime<Utc>,
     pub(crate) said_missing: AtomicBool,
@@ -158,11 +162,18 @@ impl Gate {
             Some(context) => context(parts),
             None => parts.extensions.get::<Context>().cloned(),
         };
-        let resource = shared.resource.as_ref().and_then(|resource| {
-            resource(parts, &RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) })
-        });
+        let params = || RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) };
+        let resource = match (&rule.resource, &shared.resource) {
+            (Some(from), _) => read::resource(from, parts, &params())?,
+            (None, Some(of)) => of(parts, &params()).map(read::valid).transpose()?,
+            (None, None) => None,
+        };
+        let mut consume = rule.consume.clone();
+        if let (Some(consume), Some(units)) = (&mut consume, &rule.units) {
+            consume.amount = read::units(units, parts, &params())?;
+        }
         let charged = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
-        let key = if shared.callers_keys && rule.consume.is_some() {
+        let key = if shared.callers_keys && consume.is_some() {
             CallersKey::read(parts, path.raw).map_err(|_| Denial::InvalidIdempotencyKey)?
         } else {
             None
@@ -170,6 +181,7 @@ impl Gate {
         Ok(Asked {
             gate: self.clone(),
             rule: Arc::clone(rule),
+            consume,
             subject,
             action: named.unwrap_or_else(|| action_of(&parts.method)),
             resource,
@@ -193,6 +205,13 @@ impl Gate {
             Err(error) => tracing::info!(%error, "denied: nobody who is known asks"),
         }
         Err(Denial::Unauthenticated { challenge: shared.challenge.clone() })
+    }
+
+    /// Says in the headers of a denial's response what is left of the quota that is the reason, where
+    /// [`rate_limit_headers`](crate::EntitlementLayerBuilder::rate_limit_headers) are switched on. The layer does it by
+    /// itself.
+    pub fn announce(&self, denial: &Denial, headers: &mut HeaderMap) {
+        limits::denied(self.shared(), denial, headers);
     }
 
     /// Which rules were hit so far, and which routes have none.

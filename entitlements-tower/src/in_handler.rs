@@ -24,8 +24,9 @@ impl Tickets {
     }
 
     /// The response is known.
-    pub(crate) fn finish(&self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn finish(&self, status: StatusCode, headers: &mut HeaderMap) {
         for ticket in self.take() {
+            ticket.announce(status, headers);
             ticket.finish(status, headers);
         }
     }

@@ -68,7 +68,9 @@ where
             Verdict::Deny(denial) => {
                 // A service that is ready may hold a permit. It will not be called, so it must not keep it.
                 drop(self.take_ready());
-                ResponseFuture::denied(self.deny.respond(&denial, &parts))
+                let mut response = self.deny.respond(&denial, &parts);
+                self.gate.announce(&denial, response.headers_mut());
+                ResponseFuture::denied(response)
             }
             Verdict::Admit(ticket) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
@@ -78,7 +80,14 @@ where
                 let ready = self.take_ready();
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 let request = Request::from_parts(parts, body);
-                ResponseFuture::asking(pending, ready, request, later, Arc::clone(&self.deny))
+                ResponseFuture::asking(
+                    pending,
+                    ready,
+                    request,
+                    later,
+                    self.gate.clone(),
+                    Arc::clone(&self.deny),
+                )
             }
         }
     }

@@ -12,11 +12,14 @@ mod charging;
 mod extractors;
 mod failing;
 mod gate;
+mod grpc;
 mod idempotency;
 mod identity;
+mod limits;
 #[cfg(feature = "axum")]
 mod mounts;
 mod probe;
+mod read;
 mod readiness;
 mod reload;
 mod rules;
