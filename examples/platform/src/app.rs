@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn;
+use axum::{Extension, Router};
 use entitlements_core::Entitlements;
 use entitlements_core::audit::Audit;
 use entitlements_core::store::SharedStore;
@@ -54,8 +54,8 @@ impl App {
 
 /// Every route of the platform.
 pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router {
-    let mut router =
-        Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api::router(app));
+    let api = api::router(app).layer(Extension(gate.clone()));
+    let mut router = Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api);
     if app.development.is_some() {
         router = router.merge(development::router());
     }
