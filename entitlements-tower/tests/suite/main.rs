@@ -27,6 +27,8 @@ mod rules;
 mod spellings;
 mod store;
 #[cfg(feature = "axum")]
+mod tonic_mounts;
+#[cfg(feature = "axum")]
 mod typed;
 mod warm;
 mod world;
