@@ -9,6 +9,7 @@ use entitlements_core::catalog::Unmatched;
 use entitlements_core::{Action, Context, Entitlements, Subject};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method};
+use tracing::Span;
 
 use crate::action::action_of;
 use crate::charge::Charges;
@@ -26,6 +27,7 @@ use crate::rules::{CompiledRule, RuleError};
 use crate::settle::{SettlementStats, Settlements};
 use crate::table::{RuleSource, Table};
 use crate::ticket::Ticket;
+use crate::trace;
 
 pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
 pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
@@ -135,16 +137,22 @@ impl Gate {
         if !rule.gates() {
             return Verdict::Pass;
         }
-        let subject = match self.subject(parts) {
-            Ok(subject) => subject,
-            Err(denial) => return Verdict::Deny(denial),
+        let span = trace::span(&rule.label);
+        let entered = span.enter();
+        let asked = self.subject(parts).and_then(|subject| self.ask(parts, &path, rule, subject, &span));
+        let decided = match asked {
+            Ok(asked) => {
+                let Some(decision) = asked.decide_warm() else {
+                    drop(entered);
+                    return Verdict::Ask(Pending::new(asked));
+                };
+                decision.map(|decision| Box::new(asked.admit(decision)))
+            }
+            Err(denial) => Err(denial),
         };
-        match self.ask(parts, &path, rule, subject) {
-            Ok(asked) => match asked.decide_warm() {
-                Some(Ok(decision)) => Verdict::Admit(Box::new(asked.admit(decision))),
-                Some(Err(denial)) => Verdict::Deny(denial),
-                None => Verdict::Ask(Pending::new(asked)),
-            },
+        trace::ended(&span, &decided);
+        match decided {
+            Ok(ticket) => Verdict::Admit(ticket),
             Err(denial) => Verdict::Deny(denial),
         }
     }
@@ -155,6 +163,7 @@ impl Gate {
         path: &RequestPath<'_>,
         rule: &Arc<CompiledRule>,
         subject: Subject,
+        span: &Span,
     ) -> Result<Asked, Denial> {
         let shared = self.shared();
         let named = shared.action.as_ref().and_then(|action| action(&parts.method));
@@ -188,6 +197,7 @@ impl Gate {
             context,
             key,
             charged,
+            span: span.clone(),
         })
     }
 

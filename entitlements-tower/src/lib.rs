@@ -32,6 +32,7 @@ mod service;
 mod settle;
 mod table;
 mod ticket;
+mod trace;
 mod undecided;
 
 pub use action::action_of;

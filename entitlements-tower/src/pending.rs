@@ -9,6 +9,7 @@ use std::task::Poll;
 use entitlements_core::catalog::{Consume, Require};
 use entitlements_core::usage::Receipt;
 use entitlements_core::{Action, Amount, Consumption, Context, Decision, Request, Subject};
+use tracing::{Instrument, Span};
 
 use crate::bill::Bill;
 use crate::charge::{Charge, Charged, Charges, Hold};
@@ -20,6 +21,7 @@ use crate::limits::Shown;
 use crate::rules::CompiledRule;
 use crate::settle::Settlements;
 use crate::ticket::Ticket;
+use crate::trace;
 use crate::undecided;
 
 /// How often a caller's key may be charged again after the charge before was given back.
@@ -33,7 +35,14 @@ pub struct Pending(Pin<Box<dyn Future<Output = Result<Ticket, Denial>> + Send>>)
 
 impl Pending {
     pub(crate) fn new(asked: Asked) -> Self {
-        Self(Box::pin(asked.decide()))
+        let span = asked.span.clone();
+        let decide = async move {
+            let span = asked.span.clone();
+            let decided = asked.decide().await;
+            trace::ended(&span, &decided);
+            decided
+        };
+        Self(Box::pin(decide.instrument(span)))
     }
 }
 
@@ -64,6 +73,8 @@ pub(crate) struct Asked {
     pub(crate) key: Option<CallersKey>,
     /// What gates before this one have charged.
     pub(crate) charged: Charges,
+    /// Around the decision.
+    pub(crate) span: Span,
 }
 
 impl Asked {
@@ -135,6 +146,7 @@ impl Asked {
 
     /// Takes note of a decision, and turns a denial into one.
     pub(crate) fn judged(&self, decision: Decision) -> Result<Decision, Denial> {
+        trace::decided(&self.span, &decision);
         let (route, feature) = (self.rule.label.as_str(), decision.feature.as_ref());
         let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
         macro_rules! say {

@@ -23,11 +23,13 @@ mod read;
 mod readiness;
 mod reload;
 mod rules;
+mod sockets;
 #[cfg(feature = "axum")]
 mod spellings;
 mod store;
 #[cfg(feature = "axum")]
 mod tonic_mounts;
+mod traces;
 #[cfg(feature = "axum")]
 mod typed;
 mod warm;

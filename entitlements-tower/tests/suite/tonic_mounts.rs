@@ -69,16 +69,19 @@ pub(crate) fn tonic_mounts(world: &World, reached: &Reached) -> Vec<(&'static st
     let grpc = gate().deny(GrpcStatus).build().unwrap();
     let gate = gate().build().unwrap();
     let routes = || Routes::new(Reports(reached.clone()));
-    let router = || routes().into_axum_router();
+    let in_axum = || routes().into_axum_router();
     let app = |router: axum::Router| App::new(ServiceBuilder::new().map_response(unified).service(router));
     vec![
         (
             "tonic, around the routes",
             App::new(ServiceBuilder::new().map_response(unified).layer(grpc).service(routes())),
         ),
-        ("tonic in axum, Router::layer", app(router().layer(gate.clone()))),
-        ("tonic in axum, merged", app(axum::Router::new().merge(router()).layer(gate.clone()))),
-        ("tonic in axum, around the router", app(axum::Router::new().fallback_service(gate.layer(router())))),
+        ("tonic in axum, Router::layer", app(in_axum().layer(gate.clone()))),
+        ("tonic in axum, merged", app(axum::Router::new().merge(in_axum()).layer(gate.clone()))),
+        (
+            "tonic in axum, around the router",
+            app(axum::Router::new().fallback_service(gate.layer(in_axum()))),
+        ),
     ]
 }
 
