@@ -45,7 +45,7 @@ impl EntitlementLayerBuilder {
             entitlements,
             identify: Arc::new(identify),
             fail_mode,
-            rules: RuleSource { catalog: true, code: Vec::new(), unmatched: None },
+            rules: RuleSource { catalog: true, code: Vec::new(), declared: Vec::new(), unmatched: None },
             action: None,
             context: None,
             resource: None,
@@ -70,6 +70,38 @@ impl<D> EntitlementLayerBuilder<D> {
     /// Adds a rule.
     pub fn route(mut self, rule: Rule) -> Self {
         self.rules.code.push(rule);
+        self
+    }
+
+    /// Names the routes that the application has, as `METHOD /path` or `/path`. A layer that has no rule for one of them is
+    /// not built, and a catalog that takes such a rule away is not put in force: so no route is forgotten.
+    ///
+    /// A route that everybody may use gets a rule without a feature.
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements};
+    /// use entitlements_tower::{EntitlementLayer, FailMode, Rule, subject_extension};
+    ///
+    /// # let catalog = Catalog::parse("catalog.toml", r#"
+    /// #     schema = 1
+    /// #     past_due_grace = "7d"
+    /// #     [features]
+    /// #     export = { type = "flag" }
+    /// #     [plans.pro.grants]
+    /// #     export = true
+    /// # "#)?;
+    /// # let entitlements = Entitlements::builder(catalog).build();
+    /// let layer = EntitlementLayer::builder(entitlements, subject_extension(), FailMode::Closed)
+    ///     .route(Rule::new("GET /export").require("export"))
+    ///     .route(Rule::new("GET /healthz"))
+    ///     .declared(["GET /export", "GET /healthz", "DELETE /reports/{id}"])
+    ///     .build();
+    /// let forgotten = layer.unwrap_err().to_string();
+    /// assert_eq!(forgotten, "rule `DELETE /reports/{id}`: the application declares it, and no rule is for it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn declared(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.rules.declared = routes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -162,7 +194,8 @@ impl<D> EntitlementLayerBuilder<D> {
     ///
     /// # Errors
     ///
-    /// [`RuleError`] with every rule that is malformed, conflicts with another, or names what the catalog does not have.
+    /// [`RuleError`] with every rule that is malformed, conflicts with another, or names what the catalog does not have;
+    /// without such, with every [declared](Self::declared) route that has no rule.
     pub fn build(self) -> Result<EntitlementLayer<D>, RuleError> {
         let since = self.entitlements.now();
         let shared = Shared {

@@ -12,7 +12,7 @@ use tower_service::Service;
 
 use crate::deny::Deny;
 use crate::gate::Gate;
-use crate::in_handler::Tickets;
+use crate::in_handler::Later;
 use crate::pending::Pending;
 use crate::ticket::Ticket;
 
@@ -37,13 +37,13 @@ pin_project! {
         Passed {
             #[pin]
             inner: S::Future,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
         },
         /// The facts are asked; the inner service waits, ready.
         Asking {
             pending: Pending,
             waiting: Option<(S, Request<A>)>,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
             gate: Gate,
             deny: Arc<D>,
         },
@@ -52,7 +52,7 @@ pin_project! {
             #[pin]
             inner: S::Future,
             ticket: Option<Ticket>,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
         },
         /// The answer is known.
         Denied {
@@ -66,7 +66,7 @@ where
     S: Service<Request<A>>,
 {
     /// Calls the inner service, which is ready.
-    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Tickets>) -> Self {
+    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
         let watch = Watch { ticket: None, later };
         let inner = ready.call(request);
         let (_, later) = watch.seen_off();
@@ -82,7 +82,7 @@ where
         ready: &mut S,
         request: Request<A>,
         ticket: Ticket,
-        later: Option<Tickets>,
+        later: Option<Later<D>>,
     ) -> Self {
         Self { state: call(ready, request, ticket, later) }
     }
@@ -91,7 +91,7 @@ where
         pending: Pending,
         ready: S,
         request: Request<A>,
-        later: Option<Tickets>,
+        later: Option<Later<D>>,
         gate: Gate,
         deny: Arc<D>,
     ) -> Self {
@@ -159,7 +159,7 @@ fn call<S, A, D>(
     service: &mut S,
     mut request: Request<A>,
     mut ticket: Ticket,
-    later: Option<Tickets>,
+    later: Option<Later<D>>,
 ) -> State<S, A, D>
 where
     S: Service<Request<A>>,
@@ -172,8 +172,15 @@ where
 }
 
 /// Ends every ticket of a request: the rule's first, then those that were made within the handler.
-fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &mut Result<Response<B>, E>) {
+fn end<B, E, D: Deny<B>>(
+    ticket: Option<Ticket>,
+    later: Option<Later<D>>,
+    result: &mut Result<Response<B>, E>,
+) {
     if let Ok(response) = result {
+        if let Some(later) = &later {
+            later.answer(response);
+        }
         let status = response.status();
         let headers = response.headers_mut();
         if let Some(ticket) = ticket {
@@ -181,38 +188,38 @@ fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &mut Result
             ticket.finish(status, headers);
         }
         if let Some(later) = later {
-            later.finish(status, headers);
+            later.tickets.finish(status, headers);
         }
     } else {
         if let Some(ticket) = ticket {
             ticket.fail();
         }
         if let Some(later) = later {
-            later.fail();
+            later.tickets.fail();
         }
     }
 }
 
 /// Holds the tickets while the inner service runs. A panic unwinds through it, and then the request has failed.
-struct Watch {
+struct Watch<D> {
     ticket: Option<Ticket>,
-    later: Option<Tickets>,
+    later: Option<Later<D>>,
 }
 
-impl Watch {
+impl<D> Watch<D> {
     /// No panic: the tickets go on.
-    fn seen_off(mut self) -> (Option<Ticket>, Option<Tickets>) {
+    fn seen_off(mut self) -> (Option<Ticket>, Option<Later<D>>) {
         (self.ticket.take(), self.later.take())
     }
 }
 
-impl Drop for Watch {
+impl<D> Drop for Watch<D> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.fail();
         }
         if let Some(later) = self.later.take() {
-            later.fail();
+            later.tickets.fail();
         }
     }
 }

@@ -5,6 +5,7 @@ mod bill;
 mod builder;
 mod charge;
 mod coverage;
+mod declared;
 mod denial;
 mod deny;
 #[cfg(feature = "axum")]

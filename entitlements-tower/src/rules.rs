@@ -30,6 +30,10 @@ pub struct RuleError {
 }
 
 impl RuleError {
+    pub(crate) const fn new(problems: Vec<RuleProblem>) -> Self {
+        Self { problems }
+    }
+
     /// Every problem, in the order of the rules; never empty.
     #[must_use]
     pub fn problems(&self) -> &[RuleProblem] {

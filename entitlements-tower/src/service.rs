@@ -10,7 +10,7 @@ use tower_service::Service;
 use crate::deny::Deny;
 use crate::future::ResponseFuture;
 use crate::gate::{Gate, Verdict};
-use crate::in_handler::{InHandler, Tickets, TypedGates};
+use crate::in_handler::{InHandler, Later, Tickets, TypedGates};
 
 /// A service whose requests are gated; made by [`EntitlementLayer`](crate::EntitlementLayer).
 ///
@@ -29,11 +29,11 @@ impl<S, D> EntitlementService<S, D> {
     }
 
     /// Lets extractors ask. The tickets they make are ended with the response.
-    fn let_extractors_ask(&self, extensions: &mut Extensions) -> Option<Tickets> {
+    fn let_extractors_ask(&self, extensions: &mut Extensions) -> Option<Later<D>> {
         let typed = self.typed.as_ref()?;
         let tickets = Tickets::default();
         extensions.insert(InHandler::new(Arc::clone(typed), tickets.clone()));
-        Some(tickets)
+        Some(Later { tickets, gate: self.gate.clone(), deny: Arc::clone(&self.deny) })
     }
 }
 
