@@ -188,6 +188,7 @@ async fn every_order_with_copies_and_a_crash_leads_to_one_state() {
     let mut chance = Chance::new();
     let (mut runs, mut cuts, mut of_all) = (0, 0, 0);
     let mut problems = Vec::new();
+    let mut places = BTreeSet::new();
     for (name, steps) in STORIES {
         let told = tell(steps).await;
         assert!((2..=EVENTS).contains(&told.events.len()), "{name}: {}", told.events.len());
@@ -210,14 +211,17 @@ async fn every_order_with_copies_and_a_crash_leads_to_one_state() {
             let step = 1 + u64::try_from(number).unwrap() * 7 % whole;
             let cut = Cut::ALL[(number + number / Cut::ALL.len()) % Cut::ALL.len()];
             cuts += 1;
+            places.insert((name, step));
             if let Err(problem) = receive_all(&told, &bodies, Some((step, cut))).await {
                 problems.push(format!("{name} {order:?}: {problem}"));
             }
         }
     }
     println!(
-        "{} stories, {runs} of {of_all} orders with a copy of each event, and {cuts} of them with a crash: {} s",
+        "{} stories, {runs} of {of_all} orders with a copy of each event, and {cuts} of them with a crash at one of \
+         {} steps: {} s",
         STORIES.len(),
+        places.len(),
         begun.elapsed().as_secs(),
     );
     assert_eq!(problems, [""; 0]);
