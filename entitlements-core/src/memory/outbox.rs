@@ -72,7 +72,8 @@ impl Outbox {
         match (kept.record.state, kept.record.tried_at) {
             (UsageRecordState::Pending, _) if kept.record.attempts > 0 => {}
             (UsageRecordState::Pending, _) | (UsageRecordState::Refused, None) => {
-                kept.end(UsageRecordState::Canceled, None);
+                kept.record.state = UsageRecordState::Canceled;
+                kept.due_at = None;
             }
             (UsageRecordState::Sent, _) | (UsageRecordState::Refused, Some(_)) => kept.correct(),
             _ => {}
@@ -111,16 +112,18 @@ impl Kept {
     }
 
     fn correct(&mut self) {
-        self.end(UsageRecordState::Correcting, None);
+        self.record.state = UsageRecordState::Correcting;
         self.due_at = Some(DateTime::UNIX_EPOCH);
     }
 
     fn finish(&mut self, outcome: &UsageOutcome) {
+        self.record.note = None;
         match outcome {
             UsageOutcome::Sent if self.refunded => self.correct(),
             UsageOutcome::Sent => self.end(UsageRecordState::Sent, None),
             UsageOutcome::Refused { why, tried_at } => {
                 self.record.tried_at = tried_at.map(kept);
+                self.record.note = Some(why.clone());
                 match (self.refunded, tried_at) {
                     (false, _) => self.end(UsageRecordState::Refused, Some(why)),
                     (true, None) => self.end(UsageRecordState::Canceled, Some(why)),
