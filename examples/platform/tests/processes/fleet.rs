@@ -66,7 +66,7 @@ impl Member {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let accepted = tokio::time::timeout(Duration::from_secs(60), listener.accept()).await;
+        let accepted = tokio::time::timeout(Duration::from_mins(1), listener.accept()).await;
         let (stream, _) = accepted.expect("a process does not start").unwrap();
         stream.set_nodelay(true).unwrap();
         let (replies, mut to_node) = stream.into_split();
