@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
-#     scripts/prove.sh [differential] [fleet] [kill] [model] [periods] [planted] [spellings] [billing] [peers] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [processes] [kill] [model] [periods] [planted] [spellings] [billing] [peers] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
 #     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
 #     FLEET_STEPS=1000000         questions to processes;   FLEET_SEED=1
+#     PROCESSES_FLIPS=10000       plans changed, while the network breaks;  PROCESSES_SEED=1, PROCESSES=2 of them
+#     PROCESSES_OUTAGE_MS=10000   how long each outage of Redis takes
 #     MODEL_OPERATIONS=1000000    operations on each database
 #     KILL_ROUNDS=100             processes killed, for each database; KILL_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
@@ -30,6 +32,16 @@ differential() {
 fleet() {
     FLEET_STEPS=${FLEET_STEPS:-1000000} FLEET_SEED=${FLEET_SEED:-1} cargo test --release --quiet -p entitlements-core \
         --all-features --test fleet -- --nocapture differential::
+}
+
+# Processes of their own on PostgreSQL and Redis: how late a change is seen while the network breaks, how long checks take
+# while Redis is killed or hangs, and what it takes to forget many decisions at once.
+processes() {
+    export PROCESSES_FLIPS=${PROCESSES_FLIPS:-10000} PROCESSES_OUTAGE_MS=${PROCESSES_OUTAGE_MS:-10000} PROCESSES_P99=1
+    scripts/postgres.sh scripts/redis.sh cargo test --release --quiet -p platform --all-features --test processes -- \
+        --ignored --nocapture --test-threads=1 flips:: outages:: &&
+        scripts/redis.sh cargo test --release --quiet -p entitlements-redis --all-features --test redis -- --ignored \
+            --nocapture --exact stored::a_hundred_thousand_decisions_of_a_company_go_with_one_command
 }
 
 # Processes that are killed at any moment and started again with the same keys, on SQLite and on PostgreSQL.
@@ -86,13 +98,13 @@ fuzz() {
 
 proofs=("$@")
 if [[ ${#proofs[@]} -eq 0 ]]; then
-    proofs=(differential fleet kill model periods planted spellings billing peers fuzz)
+    proofs=(differential fleet processes kill model periods planted spellings billing peers fuzz)
 fi
 for proof in "${proofs[@]}"; do
     case "$proof" in
-        differential | fleet | kill | model | periods | planted | spellings | billing | peers | fuzz) ;;
+        differential | fleet | processes | kill | model | periods | planted | spellings | billing | peers | fuzz) ;;
         *)
-            echo "unknown proof $proof, expected differential, fleet, kill, model, periods, planted, spellings, billing, peers or fuzz" >&2
+            echo "unknown proof $proof, expected differential, fleet, processes, kill, model, periods, planted, spellings, billing, peers or fuzz" >&2
             exit 2
             ;;
     esac

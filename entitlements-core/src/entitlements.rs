@@ -10,6 +10,7 @@ mod hold;
 mod in_transaction;
 mod lease;
 mod live;
+mod policies;
 mod record;
 mod reserve;
 mod shared;
@@ -28,6 +29,7 @@ pub use builder::EntitlementsBuilder;
 pub use consume::{Consume, Consumption};
 pub use hold::{Acquisition, LevelReport};
 pub use lease::{LeaseTerms, Leased, LeasedMeter};
+use policies::PolicyLoads;
 pub use record::UsageEvent;
 pub use reserve::Reserving;
 use shared::{Missed, SharedCache};
@@ -84,6 +86,7 @@ pub struct Entitlements(Arc<Shared>);
 struct Shared {
     catalog: ArcSwap<Catalog>,
     policies: ArcSwapOption<PolicySet>,
+    policy_loads: PolicyLoads,
     snapshots: SnapshotCache,
     store: SharedStore,
     clock: Arc<dyn Clock>,

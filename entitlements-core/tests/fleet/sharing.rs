@@ -79,6 +79,27 @@ async fn many_who_find_nothing_are_one_look_up_and_one_load() {
 }
 
 #[tokio::test]
+async fn a_process_that_begins_loads_the_policies_once_and_each_company_once() {
+    let world = Arc::new(World::new());
+    let policy = json!({"id": "p", "effect": "allow", "target": {"features": ["secret"]}});
+    world.plain().insert_policy(&Policy::from_json(&policy).unwrap()).await.unwrap();
+    let (fresh, loads, policies) = (world.process(), world.store.loads(), world.store.policy_loads());
+    let askers: Vec<_> = (0..200)
+        .map(|number| {
+            let fresh = fresh.clone();
+            tokio::spawn(async move {
+                let of = subject(&format!("c{}", number % 20));
+                fresh.check(&Request::new(&of, "secret", Action::View)).await.unwrap().is_allowed()
+            })
+        })
+        .collect();
+    for asker in askers {
+        assert!(asker.await.unwrap());
+    }
+    assert_eq!((world.store.loads() - loads, world.store.policy_loads() - policies), (20, 1));
+}
+
+#[tokio::test]
 async fn meters_and_unknown_names_are_not_shared() {
     let world = World::new();
     let process = world.cold_process().await;
