@@ -11,6 +11,7 @@ mod deny;
 #[cfg(feature = "axum")]
 mod extract;
 mod fail;
+mod freshness;
 mod future;
 mod gate;
 mod grpc;
@@ -47,6 +48,7 @@ pub use deny::{Deny, GrpcStatus, ProblemJson, QUOTA_EXCEEDED_TYPE};
 #[cfg(feature = "axum")]
 pub use extract::{Admitted, Entitled, Metered, MissingGate, NotAdmitted};
 pub use fail::{FailMode, UnknownFailMode};
+pub use freshness::{Freshness, FreshnessFuture, FreshnessLayer, FreshnessService, REVISION_HEADER, Wrote};
 pub use future::ResponseFuture;
 pub use gate::{Gate, Verdict};
 pub use grpc::is_grpc;

@@ -14,6 +14,7 @@ mod sync;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use entitlements_core::billing::{BillingError, BillingErrorKind, BillingStore};
 use entitlements_core::store::{SnapshotStore, SubscriptionStore};
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) notices: Arc<dyn Notices>,
     /// The time of leases, retries and signatures; it is the machine's, also where the time of decisions is moved.
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long a lock that somebody else holds is waited for.
+    pub(crate) patience: Duration,
 }
 
 impl StripeBilling {

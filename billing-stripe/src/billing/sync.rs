@@ -21,9 +21,6 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// has taken it.
 const HELD: Duration = Duration::from_secs(45);
 
-/// How long a lock that somebody else holds is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The first wait for a lock; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
@@ -51,7 +48,7 @@ impl Shared {
             if let Some(lock) = self.store.lock(company, now + LEASE, now).await? {
                 return Ok(lock);
             }
-            if waited >= PATIENCE {
+            if waited >= self.patience {
                 return Err(overtaken());
             }
             tokio::time::sleep(wait).await;

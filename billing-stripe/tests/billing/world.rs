@@ -67,6 +67,8 @@ pub(crate) struct World {
     pub(crate) memory: Arc<MemoryStore>,
     pub(crate) open: OpenOperations,
     pub(crate) flaw: Flaw,
+    /// How long the lock of a company is waited for.
+    pub(crate) patience: Duration,
 }
 
 /// One of our processes.
@@ -127,6 +129,7 @@ impl World {
             memory: Arc::new(MemoryStore::default()),
             open: Arc::default(),
             flaw,
+            patience: Duration::from_secs(5),
         }
     }
 
@@ -142,6 +145,7 @@ impl World {
         let billing = StripeBilling::builder(client, store.clone(), entitlements.clone())
             .notices(told.clone())
             .clock(self.clock.clone())
+            .patience(self.patience)
             .build();
         let webhooks = Webhooks::new(billing.clone(), [SigningSecret::new(SECRET).unwrap()]);
         Process { store, entitlements, billing, webhooks, told, clock: self.clock.clone() }

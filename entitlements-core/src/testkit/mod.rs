@@ -48,6 +48,7 @@ pub mod gauge;
 pub mod grant;
 pub mod hostile;
 mod model;
+pub mod outbox;
 pub mod policy;
 pub mod race;
 mod random;

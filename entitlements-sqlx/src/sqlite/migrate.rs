@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "erasure", include_str!("../../migrations/sqlite/0005_erasure.sql")),
     (6, "decisions", include_str!("../../migrations/sqlite/0006_decisions.sql")),
     (7, "groups", include_str!("../../migrations/sqlite/0007_groups.sql")),
+    (8, "usage_records", include_str!("../../migrations/sqlite/0008_usage_records.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.

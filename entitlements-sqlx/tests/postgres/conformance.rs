@@ -26,6 +26,10 @@ entitlements_core::billing_suite!(
     #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
     Postgres
 );
+entitlements_core::outbox_suite!(
+    #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+    Postgres
+);
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]

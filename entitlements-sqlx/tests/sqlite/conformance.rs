@@ -35,6 +35,7 @@ mod file {
 
     entitlements_core::store_suite!(InFile);
     entitlements_core::billing_suite!(InFile);
+    entitlements_core::outbox_suite!(InFile);
 }
 
 mod memory {

@@ -11,6 +11,7 @@ mod charging;
 #[cfg(feature = "axum")]
 mod extractors;
 mod failing;
+mod freshness;
 mod gate;
 mod grpc;
 mod idempotency;

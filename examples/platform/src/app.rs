@@ -8,7 +8,7 @@ use entitlements_core::Entitlements;
 use entitlements_core::audit::Audit;
 use entitlements_core::store::SharedStore;
 use entitlements_redis::RedisDecisionCache;
-use entitlements_tower::EntitlementLayer;
+use entitlements_tower::{EntitlementLayer, FreshnessLayer};
 
 use crate::billing::Billing;
 use crate::development::Development;
@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) billing: Billing,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,
+    /// Lets clients read their own writes.
+    pub(crate) freshness: FreshnessLayer,
     /// What processes share, if they do.
     pub(crate) redis: Option<Arc<RedisDecisionCache>>,
     /// In development mode only.
@@ -48,7 +50,18 @@ impl App {
             .build();
         let tokens = Tokens::new(&secrecy::SecretString::from("secret"));
         let billing = Billing::unreachable(entitlements.clone());
-        Self { entitlements, store, audit, billing, tokens, metrics, redis: None, development: None }
+        let freshness = FreshnessLayer::new(entitlements.clone(), entitlements_tower::subject_extension());
+        Self {
+            entitlements,
+            store,
+            audit,
+            billing,
+            tokens,
+            metrics,
+            freshness,
+            redis: None,
+            development: None,
+        }
     }
 }
 
