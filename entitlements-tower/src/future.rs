@@ -42,7 +42,7 @@ pin_project! {
         /// The facts are asked; the inner service waits, ready.
         Asking {
             pending: Pending,
-            waiting: Option<(S, Request<A>)>,
+            waiting: Option<Box<(S, Request<A>)>>,
             later: Option<Later<D>>,
             gate: Gate,
             deny: Arc<D>,
@@ -51,7 +51,7 @@ pin_project! {
         Admitted {
             #[pin]
             inner: S::Future,
-            ticket: Option<Ticket>,
+            ticket: Option<Box<Ticket>>,
             later: Option<Later<D>>,
         },
         /// The answer is known.
@@ -67,6 +67,9 @@ where
 {
     /// Calls the inner service, which is ready.
     pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
+        if later.is_none() {
+            return Self { state: State::Passed { inner: ready.call(request), later } };
+        }
         let watch = Watch { ticket: None, later };
         let inner = ready.call(request);
         let (_, later) = watch.seen_off();
@@ -81,13 +84,13 @@ where
     pub(crate) fn admitted(
         ready: &mut S,
         request: Request<A>,
-        ticket: Ticket,
+        ticket: Box<Ticket>,
         later: Option<Later<D>>,
     ) -> Self {
         Self { state: call(ready, request, ticket, later) }
     }
 
-    pub(crate) const fn asking(
+    pub(crate) fn asking(
         pending: Pending,
         ready: S,
         request: Request<A>,
@@ -95,7 +98,9 @@ where
         gate: Gate,
         deny: Arc<D>,
     ) -> Self {
-        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, gate, deny } }
+        Self {
+            state: State::Asking { pending, waiting: Some(Box::new((ready, request))), later, gate, deny },
+        }
     }
 }
 
@@ -110,6 +115,7 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
+                StateProj::Passed { inner, later: None } => return inner.poll(context),
                 StateProj::Passed { inner, later } => {
                     let watch = Watch { ticket: None, later: later.take() };
                     let polled = inner.poll(context);
@@ -121,11 +127,12 @@ where
                 StateProj::Asking { pending, waiting, later, gate, deny } => {
                     let decided = ready!(Pin::new(pending).poll(context));
                     // Taken once: a future is not polled again after it was ready.
-                    let Some((service, request)) = waiting.take() else { return Poll::Pending };
+                    let Some(waiting) = waiting.take() else { return Poll::Pending };
+                    let (service, request) = *waiting;
                     match decided {
                         Ok(ticket) => {
                             let mut service = service;
-                            call(&mut service, request, ticket, later.take())
+                            call(&mut service, request, Box::new(ticket), later.take())
                         }
                         Err(denial) => {
                             drop(service);
@@ -158,7 +165,7 @@ where
 fn call<S, A, D>(
     service: &mut S,
     mut request: Request<A>,
-    mut ticket: Ticket,
+    mut ticket: Box<Ticket>,
     later: Option<Later<D>>,
 ) -> State<S, A, D>
 where
@@ -173,7 +180,7 @@ where
 
 /// Ends every ticket of a request: the rule's first, then those that were made within the handler.
 fn end<B, E, D: Deny<B>>(
-    ticket: Option<Ticket>,
+    ticket: Option<Box<Ticket>>,
     later: Option<Later<D>>,
     result: &mut Result<Response<B>, E>,
 ) {
@@ -202,13 +209,13 @@ fn end<B, E, D: Deny<B>>(
 
 /// Holds the tickets while the inner service runs. A panic unwinds through it, and then the request has failed.
 struct Watch<D> {
-    ticket: Option<Ticket>,
+    ticket: Option<Box<Ticket>>,
     later: Option<Later<D>>,
 }
 
 impl<D> Watch<D> {
     /// No panic: the tickets go on.
-    fn seen_off(mut self) -> (Option<Ticket>, Option<Later<D>>) {
+    fn seen_off(mut self) -> (Option<Box<Ticket>>, Option<Later<D>>) {
         (self.ticket.take(), self.later.take())
     }
 }

@@ -33,6 +33,8 @@ mod rules;
 mod service;
 mod settle;
 mod table;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod ticket;
 mod trace;
 mod undecided;

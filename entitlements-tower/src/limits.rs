@@ -35,7 +35,7 @@ pub(crate) struct Shown {
 
 impl Shown {
     /// The quota that a decision names; a receipt tells what was left after the charge.
-    pub(crate) fn of(decision: &Decision, receipt: Option<&Receipt>, catalog: &Catalog) -> Option<Self> {
+    fn of(decision: &Decision, receipt: Option<&Receipt>, catalog: &Catalog) -> Option<Self> {
         let quota = decision.quota.as_ref()?;
         let is_meter =
             catalog.feature(quota.meter).is_some_and(|feature| feature.kind() == FeatureKind::Meter);
@@ -48,6 +48,15 @@ impl Shown {
         };
         let window = decision.plan.and_then(|plan| window(catalog, plan, quota.meter));
         Some(Self { meter: quota.meter.into(), limit, left, resets_at, window })
+    }
+
+    /// The quotas that the response to a request is to show, where responses show any.
+    pub(crate) fn list(shared: &Shared, decision: Option<&Decision>, receipt: Option<&Receipt>) -> Vec<Self> {
+        if !shared.limits {
+            return Vec::new();
+        }
+        let shown = decision.and_then(|decision| Self::of(decision, receipt, &shared.entitlements.catalog()));
+        shown.into_iter().collect()
     }
 
     fn write(&self, headers: &mut HeaderMap, now: DateTime<Utc>) {

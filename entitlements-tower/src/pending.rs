@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use entitlements_core::catalog::{Consume, Require};
-use entitlements_core::usage::Receipt;
 use entitlements_core::{Action, Amount, Consumption, Context, Decision, Request, Subject};
 use tracing::{Instrument, Span};
 
@@ -78,22 +77,6 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
-    /// The decision at once, if nothing is charged and the facts are in memory.
-    pub(crate) fn decide_warm(&self) -> Option<Result<Decision, Denial>> {
-        let (Some(require), None) = (&self.rule.require, &self.consume) else { return None };
-        let request = self.request(require.feature, require.action.unwrap_or(self.action), Amount::ONE);
-        let decision = self.shared().entitlements.check_warm(&request)?;
-        #[cfg(feature = "rt")]
-        self.shared().settlements.remember_runtime();
-        Some(self.judged(decision))
-    }
-
-    /// The ticket of a request that is admitted without a charge.
-    pub(crate) fn admit(self, decision: Decision) -> Ticket {
-        let quotas = self.shown(Some(&decision), None);
-        Ticket::new(self.gate, self.rule, self.subject, Some(decision), None, self.charged).showing(quotas)
-    }
-
     async fn decide(mut self) -> Result<Ticket, Denial> {
         #[cfg(feature = "rt")]
         self.shared().settlements.remember_runtime();
@@ -102,7 +85,7 @@ impl Asked {
             Some(require) => Some(self.check(require).await?),
             None => None,
         };
-        let mut quotas = self.shown(decision.as_ref(), None);
+        let mut quotas = Shown::list(self.shared(), decision.as_ref(), None);
         let mut charge = None;
         if let Some(consume) = self.consume.take()
             && self.charged.of(consume.feature).is_none()
@@ -112,23 +95,12 @@ impl Asked {
                 Hold::Taken(receipt) | Hold::Elsewhere(receipt) => Some(receipt.clone()),
                 Hold::Owed => None,
             };
-            quotas.extend(self.shown(decided.as_ref(), receipt.as_ref()));
+            quotas.extend(Shown::list(self.shared(), decided.as_ref(), receipt.as_ref()));
             self.charged.push(Charged { meter: consume.feature, amount: consume.amount, receipt });
             decision = decision.or(decided);
             charge = Some(charged);
         }
         Ok(Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged).showing(quotas))
-    }
-
-    /// What the response says is left, if it is to say so.
-    fn shown(&self, decision: Option<&Decision>, receipt: Option<&Receipt>) -> Vec<Shown> {
-        let shared = self.shared();
-        if !shared.limits {
-            return Vec::new();
-        }
-        let shown =
-            decision.and_then(|decision| Shown::of(decision, receipt, &shared.entitlements.catalog()));
-        shown.into_iter().collect()
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -144,35 +116,8 @@ impl Asked {
         request
     }
 
-    /// Takes note of a decision, and turns a denial into one.
     pub(crate) fn judged(&self, decision: Decision) -> Result<Decision, Denial> {
-        trace::decided(&self.span, &decision);
-        let (route, feature) = (self.rule.label.as_str(), decision.feature.as_ref());
-        let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
-        macro_rules! say {
-            ($level:ident, $text:literal) => {
-                tracing::$level!(
-                    entitlement.route = route,
-                    entitlement.feature = feature,
-                    entitlement.action = decision.action.as_str(),
-                    entitlement.reason = reason,
-                    entitlement.source = source,
-                    entitlement.plan = plan,
-                    $text
-                )
-            };
-        }
-        match (decision.is_allowed(), decision.degraded.is_some()) {
-            (true, false) => say!(debug, "allowed"),
-            (false, false) => say!(info, "denied"),
-            (true, true) => say!(warn, "allowed without live facts"),
-            (false, true) => say!(warn, "denied without live facts"),
-        }
-        if decision.is_allowed() {
-            Ok(decision)
-        } else {
-            Err(Denial::NotEntitled { decision: Box::new(decision), at: self.shared().entitlements.now() })
-        }
+        judged(self.shared(), &self.rule, &self.span, decision)
     }
 
     async fn check(&self, require: &Require) -> Result<Decision, Denial> {
@@ -247,6 +192,42 @@ impl Asked {
             resource: self.resource.clone(),
             context: self.context.clone(),
         })
+    }
+}
+
+/// Takes note of a decision, and turns a denial into one.
+pub(crate) fn judged(
+    shared: &Shared,
+    rule: &CompiledRule,
+    span: &Span,
+    decision: Decision,
+) -> Result<Decision, Denial> {
+    trace::decided(span, &decision);
+    let (route, feature) = (rule.label.as_str(), decision.feature.as_ref());
+    let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
+    macro_rules! say {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                entitlement.route = route,
+                entitlement.feature = feature,
+                entitlement.action = decision.action.as_str(),
+                entitlement.reason = reason,
+                entitlement.source = source,
+                entitlement.plan = plan,
+                $text
+            )
+        };
+    }
+    match (decision.is_allowed(), decision.degraded.is_some()) {
+        (true, false) => say!(debug, "allowed"),
+        (false, false) => say!(info, "denied"),
+        (true, true) => say!(warn, "allowed without live facts"),
+        (false, true) => say!(warn, "denied without live facts"),
+    }
+    if decision.is_allowed() {
+        Ok(decision)
+    } else {
+        Err(Denial::NotEntitled { decision: Box::new(decision), at: shared.entitlements.now() })
     }
 }
 

@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use crate::deny::Deny;
 use crate::future::ResponseFuture;
-use crate::gate::{Gate, Verdict};
+use crate::gate::{Allowed, Begun, Gate};
 use crate::in_handler::{InHandler, Later, Tickets, TypedGates};
 
 /// A service whose requests are gated; made by [`EntitlementLayer`](crate::EntitlementLayer).
@@ -60,23 +60,28 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.gate.begin(&parts) {
-            Verdict::Pass => {
+        match self.gate.begin_lightly(&parts) {
+            Begun::Allowed(Allowed::ForGood(decision)) => {
+                parts.extensions.insert(decision);
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
             }
-            Verdict::Deny(denial) => {
+            Begun::Pass => {
+                let later = self.let_extractors_ask(&mut parts.extensions);
+                ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
+            }
+            Begun::Deny(denial) => {
                 // A service that is ready may hold a permit. It will not be called, so it must not keep it.
                 drop(self.take_ready());
                 let mut response = self.deny.respond(&denial, &parts);
                 self.gate.announce(&denial, response.headers_mut());
                 ResponseFuture::denied(response)
             }
-            Verdict::Admit(ticket) => {
+            Begun::Allowed(Allowed::For(ticket)) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
-                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), *ticket, later)
+                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), ticket, later)
             }
-            Verdict::Ask(pending) => {
+            Begun::Ask(pending) => {
                 let ready = self.take_ready();
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 let request = Request::from_parts(parts, body);

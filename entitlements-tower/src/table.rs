@@ -3,8 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
-use entitlements_core::Catalog;
 use entitlements_core::catalog::{CatalogHash, Unmatched};
+use entitlements_core::{Catalog, Entitlements};
 
 use crate::coverage::{Coverage, Watch};
 use crate::declared;
@@ -53,10 +53,14 @@ impl Table {
         Ok(Self { source, current, refused: Mutex::new(None), watch })
     }
 
-    /// The rules for `catalog`, or the last ones that could be compiled.
-    pub(crate) fn rules(&self, catalog: &Catalog) -> Guard<Arc<Rules>> {
+    /// The rules for the catalog in force, or the last ones that could be compiled.
+    pub(crate) fn rules(&self, entitlements: &Entitlements) -> Guard<Arc<Rules>> {
         let current = self.current.load();
-        if current.catalog == catalog.hash() { current } else { self.recompile(catalog) }
+        if current.catalog == entitlements.catalog_hash() {
+            current
+        } else {
+            self.recompile(&entitlements.catalog())
+        }
     }
 
     #[cold]
@@ -88,7 +92,7 @@ impl Table {
         self.current.load()
     }
 
-    pub(crate) fn coverage(&self, catalog: &Catalog) -> Coverage {
-        self.watch.report(&self.rules(catalog))
+    pub(crate) fn coverage(&self, entitlements: &Entitlements) -> Coverage {
+        self.watch.report(&self.rules(entitlements))
     }
 }

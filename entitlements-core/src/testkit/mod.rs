@@ -1,4 +1,5 @@
-//! What proves a store: one conformance suite for all of them, a model test, and fixtures.
+//! What proves a store: one conformance suite for all of them, a model test, and fixtures. And what an application tests its
+//! plans with: [`TestEntitlements`].
 //!
 //! A store is proved in a dozen lines: a [`Harness`] says how to start one, and [`store_suite!`](crate::store_suite)
 //! turns every case into a test of its own. A new case reaches every store without a change to the store.
@@ -34,6 +35,7 @@
 )]
 
 pub mod alert;
+mod application;
 pub mod audit;
 pub mod billing;
 pub mod bus;
@@ -57,6 +59,7 @@ pub mod snapshot;
 pub mod subscription;
 mod suite;
 
+pub use application::{Decided, TestEntitlements};
 pub use flaky::FlakyStore;
 pub use model::agrees_with_memory;
 
