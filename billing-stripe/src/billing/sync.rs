@@ -274,6 +274,6 @@ pub(crate) fn company_in(metadata: &wire::Metadata) -> Option<CompanyId> {
 }
 
 /// Stripe showed something that cannot be stored.
-pub(super) fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> BillingError {
+pub(crate) fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> BillingError {
     BillingError::new(BillingErrorKind::Internal, "Stripe's answer cannot be used").with_source(error)
 }

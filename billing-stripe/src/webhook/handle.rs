@@ -1,7 +1,7 @@
 //! What follows from an event.
 
 use entitlements_core::billing::{BillingError, BillingErrorKind, EventOutcome, NewEvent};
-use entitlements_core::id::{CompanyId, CustomerId};
+use entitlements_core::id::{CompanyId, CustomerId, UsageRecordId};
 
 use super::Webhooks;
 use crate::billing::{Synced, company_in};
@@ -14,6 +14,8 @@ enum About {
     Subscription,
     Invoice,
     Customer,
+    /// Usage that Stripe could not count.
+    Usage,
     /// Nothing that is kept here.
     Nothing,
 }
@@ -24,6 +26,7 @@ impl About {
         let kind = kind.strip_prefix("v1.").unwrap_or(kind);
         match kind {
             "customer.created" | "customer.updated" | "customer.deleted" => Self::Customer,
+            "billing.meter.error_report_triggered" | "billing.meter.no_meter_found" => Self::Usage,
             _ if kind.starts_with("customer.subscription.") => Self::Subscription,
             _ if kind.starts_with("invoice.") => Self::Invoice,
             _ => Self::Nothing,
@@ -42,11 +45,14 @@ impl Webhooks {
         if stored.livemode != shared.client.is_live() {
             return Ok(ignored("it is of the other mode than our key"));
         }
+        let about = About::of(&stored.kind);
+        if matches!(about, About::Usage) {
+            return self.about_usage(stored).await;
+        }
         let event = Event::from_slice(stored.payload.as_bytes()).map_err(|error| {
             BillingError::new(BillingErrorKind::Internal, "the stored event cannot be read")
                 .with_source(error)
         })?;
-        let about = About::of(&stored.kind);
         // An id that can be asked for: an empty one never can, and would be tried for ever.
         let askable = |id: &&str| !id.bytes().all(|byte| byte == b'.') && !matches!(about, About::Nothing);
         let Some(object) = stored.object.as_deref().filter(askable) else {
@@ -56,7 +62,7 @@ impl Webhooks {
             About::Subscription => self.about_subscription(&event, object).await,
             About::Invoice => self.about_invoice(&event, object).await,
             About::Customer => self.about_customer(object).await,
-            About::Nothing => Ok(ignored("nothing here depends on it")),
+            About::Usage | About::Nothing => Ok(ignored("nothing here depends on it")),
         }
     }
 
@@ -150,6 +156,30 @@ impl Webhooks {
                 Ok(EventOutcome::Processed)
             })
             .await
+    }
+
+    /// Stripe took reports of usage, and found out later that it cannot count them. The event says why, and names some.
+    async fn about_usage(&self, stored: &NewEvent) -> Result<EventOutcome, BillingError> {
+        let shared = self.billing.shared();
+        let report = match wire::MeterErrorReport::from_slice(stored.payload.as_bytes()) {
+            Ok(report) => report,
+            Err(error) => return Ok(ignored(format!("its report cannot be read: {error}"))),
+        };
+        for kind in &report.reason.error_types {
+            for sample in &kind.sample_errors {
+                let Some(Ok(id)) = sample.request.identifier.as_ref().map(UsageRecordId::new) else {
+                    continue;
+                };
+                let why = sample.error_message.as_deref().unwrap_or("Stripe cannot count it");
+                shared.store.refuse_usage(&id, &format!("{}: {why}", kind.code)).await?;
+            }
+        }
+        shared.notices.notice(&Notice::UsageNotCounted {
+            meter: stored.object.clone().filter(|id| !id.is_empty()),
+            records: report.reason.error_count,
+            why: report.developer_message_summary,
+        });
+        Ok(EventOutcome::Processed)
     }
 
     async fn company_of_subscription(

@@ -15,6 +15,8 @@ mod story;
 #[cfg(test)]
 mod teeth;
 #[cfg(test)]
+mod usage;
+#[cfg(test)]
 mod webhooks;
 #[cfg(test)]
 mod world;

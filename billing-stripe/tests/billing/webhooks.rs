@@ -185,7 +185,7 @@ async fn what_is_unknown_is_kept_and_ignored() {
             "data":{{"object":{{"id":"{object}","object":"x","customer":"cus_unknown"}}}}}}"#
         )
     };
-    let thin = r#"{"id":"evt_t","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
+    let thin = r#"{"id":"evt_t","object":"v2.core.event","type":"v1.billing.alert.of_tomorrow",
         "created":"2026-01-10T00:00:00Z","livemode":false}"#;
     let live = body.replacen(r#""livemode":false"#, r#""livemode":true"#, 9);
     for text in [

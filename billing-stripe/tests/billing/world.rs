@@ -7,7 +7,9 @@ use std::time::Duration;
 use billing_stripe::client::{RetryPolicy, StripeClient};
 use billing_stripe::fake::{FakeStripe, FakeStripeBuilder};
 use billing_stripe::signature::{SigningSecret, sign};
-use billing_stripe::{Handled, Notice, Notices, OperationId, StripeBilling, WebhookError, Webhooks};
+use billing_stripe::{
+    Handled, MeterBook, Notice, Notices, OperationId, StripeBilling, WebhookError, Webhooks,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::billing::{BillingError, BillingProvider, BillingStore, NewSubscription};
 use entitlements_core::id::CompanyId;
@@ -27,12 +29,13 @@ past_due_grace = "7d"
 [features]
 reports = { type = "flag" }
 forecast = { type = "flag" }
+pages = { type = "meter" }
 [plans.starter]
 stripe = { prices = ["price_starter"] }
 grants = { reports = true }
 [plans.pro]
 stripe = { lookup_keys = ["pro_monthly"] }
-grants = { reports = true, forecast = true }
+grants = { reports = true, forecast = true, pages = { limit = 1000000, every = "month" } }
 [plans.unsold]
 grants = { reports = true }
 "#;
@@ -40,6 +43,14 @@ grants = { reports = true }
 pub(crate) fn catalog() -> Catalog {
     Catalog::parse("catalog.toml", CATALOG).unwrap()
 }
+
+/// The meters that Stripe bills.
+pub(crate) fn meters() -> MeterBook {
+    MeterBook::new([("pages".parse().unwrap(), PAGES.to_owned())]).unwrap()
+}
+
+/// The name of the events of `pages`.
+pub(crate) const PAGES: &str = "pages_read";
 
 /// Remembers what people were told.
 #[derive(Clone, Debug, Default)]
@@ -146,6 +157,7 @@ impl World {
             .notices(told.clone())
             .clock(self.clock.clone())
             .patience(self.patience)
+            .meters(meters())
             .build();
         let webhooks = Webhooks::new(billing.clone(), [SigningSecret::new(SECRET).unwrap()]);
         Process { store, entitlements, billing, webhooks, told, clock: self.clock.clone() }
