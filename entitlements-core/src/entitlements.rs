@@ -13,6 +13,7 @@ mod live;
 mod record;
 mod reserve;
 mod shared;
+mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;

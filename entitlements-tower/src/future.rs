@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::deny::Deny;
-use crate::in_handler::Tickets;
+use crate::gate::Gate;
+use crate::in_handler::Later;
 use crate::pending::Pending;
 use crate::ticket::Ticket;
 
@@ -36,13 +37,14 @@ pin_project! {
         Passed {
             #[pin]
             inner: S::Future,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
         },
         /// The facts are asked; the inner service waits, ready.
         Asking {
             pending: Pending,
             waiting: Option<(S, Request<A>)>,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
+            gate: Gate,
             deny: Arc<D>,
         },
         /// The inner service was called.
@@ -50,7 +52,7 @@ pin_project! {
             #[pin]
             inner: S::Future,
             ticket: Option<Ticket>,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
         },
         /// The answer is known.
         Denied {
@@ -64,7 +66,7 @@ where
     S: Service<Request<A>>,
 {
     /// Calls the inner service, which is ready.
-    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Tickets>) -> Self {
+    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
         let watch = Watch { ticket: None, later };
         let inner = ready.call(request);
         let (_, later) = watch.seen_off();
@@ -80,7 +82,7 @@ where
         ready: &mut S,
         request: Request<A>,
         ticket: Ticket,
-        later: Option<Tickets>,
+        later: Option<Later<D>>,
     ) -> Self {
         Self { state: call(ready, request, ticket, later) }
     }
@@ -89,10 +91,11 @@ where
         pending: Pending,
         ready: S,
         request: Request<A>,
-        later: Option<Tickets>,
+        later: Option<Later<D>>,
+        gate: Gate,
         deny: Arc<D>,
     ) -> Self {
-        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, deny } }
+        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, gate, deny } }
     }
 }
 
@@ -111,11 +114,11 @@ where
                     let watch = Watch { ticket: None, later: later.take() };
                     let polled = inner.poll(context);
                     (_, *later) = watch.seen_off();
-                    let result = ready!(polled);
-                    end(None, later.take(), &result);
+                    let mut result = ready!(polled);
+                    end(None, later.take(), &mut result);
                     return Poll::Ready(result);
                 }
-                StateProj::Asking { pending, waiting, later, deny } => {
+                StateProj::Asking { pending, waiting, later, gate, deny } => {
                     let decided = ready!(Pin::new(pending).poll(context));
                     // Taken once: a future is not polled again after it was ready.
                     let Some((service, request)) = waiting.take() else { return Poll::Pending };
@@ -127,7 +130,9 @@ where
                         Err(denial) => {
                             drop(service);
                             let (parts, _) = request.into_parts();
-                            State::Denied { response: Some(deny.respond(&denial, &parts)) }
+                            let mut response = deny.respond(&denial, &parts);
+                            gate.announce(&denial, response.headers_mut());
+                            State::Denied { response: Some(response) }
                         }
                     }
                 }
@@ -135,8 +140,8 @@ where
                     let watch = Watch { ticket: ticket.take(), later: later.take() };
                     let polled = inner.poll(context);
                     (*ticket, *later) = watch.seen_off();
-                    let result = ready!(polled);
-                    end(ticket.take(), later.take(), &result);
+                    let mut result = ready!(polled);
+                    end(ticket.take(), later.take(), &mut result);
                     return Poll::Ready(result);
                 }
                 StateProj::Denied { response } => {
@@ -154,7 +159,7 @@ fn call<S, A, D>(
     service: &mut S,
     mut request: Request<A>,
     mut ticket: Ticket,
-    later: Option<Tickets>,
+    later: Option<Later<D>>,
 ) -> State<S, A, D>
 where
     S: Service<Request<A>>,
@@ -167,45 +172,54 @@ where
 }
 
 /// Ends every ticket of a request: the rule's first, then those that were made within the handler.
-fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &Result<Response<B>, E>) {
+fn end<B, E, D: Deny<B>>(
+    ticket: Option<Ticket>,
+    later: Option<Later<D>>,
+    result: &mut Result<Response<B>, E>,
+) {
     if let Ok(response) = result {
-        let (status, headers) = (response.status(), response.headers());
+        if let Some(later) = &later {
+            later.answer(response);
+        }
+        let status = response.status();
+        let headers = response.headers_mut();
         if let Some(ticket) = ticket {
+            ticket.announce(status, headers);
             ticket.finish(status, headers);
         }
         if let Some(later) = later {
-            later.finish(status, headers);
+            later.tickets.finish(status, headers);
         }
     } else {
         if let Some(ticket) = ticket {
             ticket.fail();
         }
         if let Some(later) = later {
-            later.fail();
+            later.tickets.fail();
         }
     }
 }
 
 /// Holds the tickets while the inner service runs. A panic unwinds through it, and then the request has failed.
-struct Watch {
+struct Watch<D> {
     ticket: Option<Ticket>,
-    later: Option<Tickets>,
+    later: Option<Later<D>>,
 }
 
-impl Watch {
+impl<D> Watch<D> {
     /// No panic: the tickets go on.
-    fn seen_off(mut self) -> (Option<Ticket>, Option<Tickets>) {
+    fn seen_off(mut self) -> (Option<Ticket>, Option<Later<D>>) {
         (self.ticket.take(), self.later.take())
     }
 }
 
-impl Drop for Watch {
+impl<D> Drop for Watch<D> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.fail();
         }
         if let Some(later) = self.later.take() {
-            later.fail();
+            later.tickets.fail();
         }
     }
 }

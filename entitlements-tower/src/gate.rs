@@ -8,7 +8,8 @@ use chrono::{DateTime, Utc};
 use entitlements_core::catalog::Unmatched;
 use entitlements_core::{Action, Context, Entitlements, Subject};
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
+use tracing::Span;
 
 use crate::action::action_of;
 use crate::charge::Charges;
@@ -17,13 +18,16 @@ use crate::denial::Denial;
 use crate::fail::FailMode;
 use crate::identity::{Identify, Identity, IdentityError};
 use crate::key::CallersKey;
+use crate::limits;
 use crate::matching::{RequestPath, RouteParams};
 use crate::pending::{Asked, Pending};
+use crate::read;
 use crate::rule::Rule;
 use crate::rules::{CompiledRule, RuleError};
 use crate::settle::{SettlementStats, Settlements};
 use crate::table::{RuleSource, Table};
 use crate::ticket::Ticket;
+use crate::trace;
 
 pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
 pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
@@ -39,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) resource: Option<ResourceOf>,
     pub(crate) challenge: HeaderValue,
     pub(crate) callers_keys: bool,
+    /// Whether responses say what is left of a quota.
+    pub(crate) limits: bool,
     pub(crate) settlements: Settlements,
     pub(crate) since: DateTime<Utc>,
     pub(crate) said_missing: AtomicBool,
@@ -78,7 +84,7 @@ impl Gate {
 
     /// Another gate that shares all but the rules: it has only this one.
     pub(crate) fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        let source = RuleSource { catalog: false, code: vec![rule], unmatched: None };
+        let source = RuleSource { catalog: false, code: vec![rule], declared: Vec::new(), unmatched: None };
         Self::new(Arc::clone(&self.0.shared), source)
     }
 
@@ -131,16 +137,22 @@ impl Gate {
         if !rule.gates() {
             return Verdict::Pass;
         }
-        let subject = match self.subject(parts) {
-            Ok(subject) => subject,
-            Err(denial) => return Verdict::Deny(denial),
+        let span = trace::span(&rule.label);
+        let entered = span.enter();
+        let asked = self.subject(parts).and_then(|subject| self.ask(parts, &path, rule, subject, &span));
+        let decided = match asked {
+            Ok(asked) => {
+                let Some(decision) = asked.decide_warm() else {
+                    drop(entered);
+                    return Verdict::Ask(Pending::new(asked));
+                };
+                decision.map(|decision| Box::new(asked.admit(decision)))
+            }
+            Err(denial) => Err(denial),
         };
-        match self.ask(parts, &path, rule, subject) {
-            Ok(asked) => match asked.decide_warm() {
-                Some(Ok(decision)) => Verdict::Admit(Box::new(asked.admit(decision))),
-                Some(Err(denial)) => Verdict::Deny(denial),
-                None => Verdict::Ask(Pending::new(asked)),
-            },
+        trace::ended(&span, &decided);
+        match decided {
+            Ok(ticket) => Verdict::Admit(ticket),
             Err(denial) => Verdict::Deny(denial),
         }
     }
@@ -151,6 +163,7 @@ impl Gate {
         path: &RequestPath<'_>,
         rule: &Arc<CompiledRule>,
         subject: Subject,
+        span: &Span,
     ) -> Result<Asked, Denial> {
         let shared = self.shared();
         let named = shared.action.as_ref().and_then(|action| action(&parts.method));
@@ -158,11 +171,18 @@ impl Gate {
             Some(context) => context(parts),
             None => parts.extensions.get::<Context>().cloned(),
         };
-        let resource = shared.resource.as_ref().and_then(|resource| {
-            resource(parts, &RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) })
-        });
+        let params = || RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) };
+        let resource = match (&rule.resource, &shared.resource) {
+            (Some(from), _) => read::resource(from, parts, &params())?,
+            (None, Some(of)) => of(parts, &params()).map(read::valid).transpose()?,
+            (None, None) => None,
+        };
+        let mut consume = rule.consume.clone();
+        if let (Some(consume), Some(units)) = (&mut consume, &rule.units) {
+            consume.amount = read::units(units, parts, &params())?;
+        }
         let charged = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
-        let key = if shared.callers_keys && rule.consume.is_some() {
+        let key = if shared.callers_keys && consume.is_some() {
             CallersKey::read(parts, path.raw).map_err(|_| Denial::InvalidIdempotencyKey)?
         } else {
             None
@@ -170,12 +190,14 @@ impl Gate {
         Ok(Asked {
             gate: self.clone(),
             rule: Arc::clone(rule),
+            consume,
             subject,
             action: named.unwrap_or_else(|| action_of(&parts.method)),
             resource,
             context,
             key,
             charged,
+            span: span.clone(),
         })
     }
 
@@ -193,6 +215,13 @@ impl Gate {
             Err(error) => tracing::info!(%error, "denied: nobody who is known asks"),
         }
         Err(Denial::Unauthenticated { challenge: shared.challenge.clone() })
+    }
+
+    /// Says in the headers of a denial's response what is left of the quota that is the reason, where
+    /// [`rate_limit_headers`](crate::EntitlementLayerBuilder::rate_limit_headers) are switched on. The layer does it by
+    /// itself.
+    pub fn announce(&self, denial: &Denial, headers: &mut HeaderMap) {
+        limits::denied(self.shared(), denial, headers);
     }
 
     /// Which rules were hit so far, and which routes have none.

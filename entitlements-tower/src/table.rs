@@ -7,6 +7,7 @@ use entitlements_core::Catalog;
 use entitlements_core::catalog::{CatalogHash, Unmatched};
 
 use crate::coverage::{Coverage, Watch};
+use crate::declared;
 use crate::rule::Rule;
 use crate::rules::{RuleError, Rules};
 
@@ -17,6 +18,8 @@ pub(crate) struct RuleSource {
     pub(crate) catalog: bool,
     /// The rules from code.
     pub(crate) code: Vec<Rule>,
+    /// The routes that the application has: each needs a rule.
+    pub(crate) declared: Vec<String>,
     /// Instead of what the catalog says.
     pub(crate) unmatched: Option<Unmatched>,
 }
@@ -27,7 +30,9 @@ impl RuleSource {
         let from_catalog = routing.routes.iter().filter(|_| self.catalog).map(Rule::from);
         let rules: Vec<_> = from_catalog.chain(self.code.iter().cloned()).collect();
         let unmatched = self.unmatched.unwrap_or(routing.unmatched);
-        Rules::compile(&rules, unmatched, catalog, |label| watch.counter(label))
+        let rules = Rules::compile(&rules, unmatched, catalog, |label| watch.counter(label))?;
+        let forgotten = declared::problems(&self.declared, &rules);
+        if forgotten.is_empty() { Ok(rules) } else { Err(RuleError::new(forgotten)) }
     }
 }
 

@@ -180,6 +180,22 @@ async fn a_revocation_is_seen_within_five_seconds_whatever_is_broken() {
 }
 
 #[tokio::test]
+async fn who_wrote_sees_it_at_once_although_the_shared_cache_missed_it() {
+    let world = World::new();
+    let (writer, cold) = (world.cold_process().await, world.cold_process().await);
+    let grant = writer.grant(grant(&world)).await.unwrap();
+    pump().await;
+    assert!(world.allows(&cold).await);
+    world.decisions.deaf.store(true, Ordering::SeqCst);
+    writer.void(&grant.id).await.unwrap();
+    // The shared cache still has the decision, from facts that are young enough.
+    assert!(!world.allows(&writer).await);
+    pump().await;
+    // So does who has heard of it.
+    assert!(!world.allows(&cold).await);
+}
+
+#[tokio::test]
 async fn a_token_is_seen_at_once_whatever_is_broken() {
     let world = World::new();
     let (writer, warm, cold) = (world.process(), world.process(), world.cold_process().await);

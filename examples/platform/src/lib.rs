@@ -40,6 +40,7 @@ mod signals;
 mod start_error;
 mod stripe_config;
 mod token;
+mod written;
 
 pub use config::Config;
 pub use environment::Environment;

@@ -11,7 +11,7 @@ use entitlements_core::audit::Audit;
 use entitlements_core::decision_cache::SHARED_TTL;
 use entitlements_core::{Clock, Entitlements, OffsetClock, SystemClock, TokioRuntime};
 use entitlements_redis::{InvalidRedisConfig, RedisBus, RedisDecisionCache};
-use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
+use entitlements_tower::{EntitlementLayer, FailMode, FreshnessLayer, subject_extension};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -105,6 +105,7 @@ impl Platform {
         let billing = Billing::open(config.stripe, place, ledger, entitlements.clone(), &metrics).await?;
         billing.publish(&entitlements.catalog()).await;
         let app = Arc::new(App {
+            freshness: FreshnessLayer::new(entitlements.clone(), subject_extension()),
             entitlements,
             store,
             audit,

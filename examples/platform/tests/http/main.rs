@@ -15,6 +15,8 @@ mod cache;
 mod development;
 #[cfg(test)]
 mod explain;
+#[cfg(test)]
+mod freshness;
 mod gateway;
 #[cfg(test)]
 mod holders;
