@@ -22,7 +22,7 @@ use entitlements_core::{Clock, Entitlements};
 
 pub use self::builder::StripeBillingBuilder;
 pub use self::drift::Drift;
-pub(crate) use self::sync::{Synced, company_in, unusable};
+pub(crate) use self::sync::{Owner, Synced, company_in, unusable};
 
 use crate::client::StripeClient;
 use crate::notice::Notices;

@@ -3,11 +3,11 @@
 use entitlements_core::billing::{BillingError, BillingErrorKind, EventOutcome, NewEvent};
 use entitlements_core::id::{CompanyId, CustomerId, UsageRecordId};
 
-use super::Webhooks;
-use crate::billing::{Synced, company_in};
+use super::{Envelope, Webhooks};
+use crate::billing::{Owner, Synced, company_in};
 use crate::client::StripeErrorKind;
 use crate::notice::Notice;
-use crate::wire::{self, Event};
+use crate::wire;
 
 /// What an event is about.
 enum About {
@@ -34,6 +34,10 @@ impl About {
     }
 }
 
+fn not_ours(id: &str) -> EventOutcome {
+    ignored(format!("`{id}` is of no company of ours"))
+}
+
 fn ignored(why: impl Into<String>) -> EventOutcome {
     EventOutcome::Ignored(why.into())
 }
@@ -49,7 +53,7 @@ impl Webhooks {
         if matches!(about, About::Usage) {
             return self.about_usage(stored).await;
         }
-        let event = Event::from_slice(stored.payload.as_bytes()).map_err(|error| {
+        let event = Envelope::read(stored.payload.as_bytes()).map_err(|error| {
             BillingError::new(BillingErrorKind::Internal, "the stored event cannot be read")
                 .with_source(error)
         })?;
@@ -66,22 +70,23 @@ impl Webhooks {
         }
     }
 
-    async fn about_subscription(&self, event: &Event, id: &str) -> Result<EventOutcome, BillingError> {
+    async fn about_subscription(&self, event: &Envelope<'_>, id: &str) -> Result<EventOutcome, BillingError> {
         let shared = self.billing.shared();
-        let mut company = match event.customer_id() {
-            Some(customer) => shared.company_of(customer).await?,
-            None => None,
+        let mut owner = match event.customer_id() {
+            Some(customer) => shared.owner_of(customer).await?,
+            None => Owner::Unknown,
         };
-        if company.is_none() {
-            company = match shared.client.subscription(id).await {
-                Ok(shown) => self.company_of_subscription(&shown).await?,
+        if matches!(owner, Owner::Unknown) {
+            let shown = match shared.client.subscription(id).await {
+                Ok(shown) => shown,
                 Err(error) if error.kind() == StripeErrorKind::NotFound => {
                     return Ok(ignored(format!("Stripe does not know `{id}`")));
                 }
                 Err(error) => return Err(error.into()),
             };
+            owner = shared.owner_of(shown.customer.id()).await?.or_else(|| company_in(&shown.metadata));
         }
-        let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
+        let Owner::Company(company) = owner else { return Ok(not_ours(id)) };
         let synced =
             shared.locked(&company, |lock| async move { shared.sync_subscription(&lock, id).await }).await?;
         match synced {
@@ -99,13 +104,13 @@ impl Webhooks {
         }
     }
 
-    async fn about_invoice(&self, event: &Event, id: &str) -> Result<EventOutcome, BillingError> {
+    async fn about_invoice(&self, event: &Envelope<'_>, id: &str) -> Result<EventOutcome, BillingError> {
         let shared = self.billing.shared();
-        let mut company = match event.customer_id() {
-            Some(customer) => shared.company_of(customer).await?,
-            None => None,
+        let mut owner = match event.customer_id() {
+            Some(customer) => shared.owner_of(customer).await?,
+            None => Owner::Unknown,
         };
-        if company.is_none() {
+        if matches!(owner, Owner::Unknown) {
             let shown = match shared.client.invoice(id).await {
                 Ok(shown) => shown,
                 Err(error) if error.kind() == StripeErrorKind::NotFound => {
@@ -113,13 +118,12 @@ impl Webhooks {
                 }
                 Err(error) => return Err(error.into()),
             };
-            company = match &shown.customer {
-                Some(customer) => shared.company_of(customer.id()).await?,
-                None => None,
-            };
-            company = company.or_else(|| shown.subscription_metadata().and_then(company_in));
+            if let Some(customer) = &shown.customer {
+                owner = shared.owner_of(customer.id()).await?;
+            }
+            owner = owner.or_else(|| shown.subscription_metadata().and_then(company_in));
         }
-        let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
+        let Owner::Company(company) = owner else { return Ok(not_ours(id)) };
         let synced =
             shared.locked(&company, |lock| async move { shared.sync_invoice(&lock, id).await }).await?;
         match synced {
@@ -146,9 +150,7 @@ impl Webhooks {
 
     async fn about_customer(&self, id: &str) -> Result<EventOutcome, BillingError> {
         let shared = self.billing.shared();
-        let Some(company) = shared.company_of(id).await? else {
-            return Ok(ignored(format!("`{id}` is of no company of ours")));
-        };
+        let Owner::Company(company) = shared.owner_of(id).await? else { return Ok(not_ours(id)) };
         let Ok(customer) = CustomerId::new(id) else { return Ok(ignored("its id is none")) };
         shared
             .locked(&company, |lock| async move {
@@ -180,13 +182,5 @@ impl Webhooks {
             why: report.developer_message_summary,
         });
         Ok(EventOutcome::Processed)
-    }
-
-    async fn company_of_subscription(
-        &self,
-        shown: &wire::Subscription,
-    ) -> Result<Option<CompanyId>, BillingError> {
-        let by_customer = self.billing.shared().company_of(shown.customer.id()).await?;
-        Ok(by_customer.or_else(|| company_in(&shown.metadata)))
     }
 }

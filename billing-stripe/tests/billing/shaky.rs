@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use entitlements_core::MemoryStore;
 use entitlements_core::billing::{
     Begun, BillingEvent, BillingLock, BillingStore, Claim, Customer, EventOutcome, Invoice, NewEvent,
     Operation, OperationResult, PlanFeature, Received, UnsettledUsage, UsageOutbox, UsageOutcome,
@@ -21,6 +20,8 @@ use entitlements_core::store::{
 };
 use entitlements_core::subscription::Subscription;
 use tokio::sync::Notify;
+
+use crate::ledger::Ledger;
 
 /// What happens at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ pub(crate) struct Shaky(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    store: Arc<MemoryStore>,
+    store: Arc<dyn Ledger>,
     open: OpenOperations,
     flaw: Flaw,
     steps: AtomicU64,
@@ -73,7 +74,7 @@ struct Inner {
 }
 
 impl Shaky {
-    pub(crate) fn new(store: Arc<MemoryStore>, open: OpenOperations, flaw: Flaw) -> Self {
+    pub(crate) fn new(store: Arc<dyn Ledger>, open: OpenOperations, flaw: Flaw) -> Self {
         Self(Arc::new(Inner {
             store,
             open,
@@ -170,8 +171,8 @@ macro_rules! shaky {
 }
 
 impl Shaky {
-    fn store(&self) -> &MemoryStore {
-        &self.0.store
+    fn store(&self) -> &dyn Ledger {
+        &*self.0.store
     }
 
     fn flawed(&self) -> &Inner {

@@ -4,10 +4,9 @@ use billing_stripe::client::StripeClient;
 use billing_stripe::fake::{FaultKind, RequestFault};
 use billing_stripe::{Handled, Notice, UsageProgress};
 use chrono::TimeDelta;
-use entitlements_core::billing::{BillingStore, UsageOutbox, UsageRecordState as State};
-use entitlements_core::store::SubscriptionStore;
+use entitlements_core::billing::UsageRecordState as State;
 use entitlements_core::usage::Receipt;
-use entitlements_core::{Amount, Clock, Consume, MemoryStore, Subject, Subscription, SubscriptionStatus};
+use entitlements_core::{Amount, Clock, Consume, Subject, Subscription, SubscriptionStatus};
 use http::Method;
 
 use crate::shaky::Cut;
@@ -268,7 +267,7 @@ async fn a_report_of_errors_that_says_nothing_changes_nothing() {
         assert_eq!(process.receive(&body).await.unwrap(), Handled::Processed, "{body}");
     }
     let body = r#"{"id":"evt_4","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
-        "created":"2026-01-10T00:00:00Z","livemode":false,"data":7}"#;
+        "created":"2026-01-10T00:00:00Z","livemode":false,"data":{"reason":7}}"#;
     assert!(matches!(process.receive(body).await.unwrap(), Handled::Ignored(_)));
     assert_eq!((counted(&world).await, unsettled(&process).await), (3, vec![]));
 }
@@ -281,6 +280,5 @@ async fn an_erased_company_is_not_reported() {
     process.entitlements.erase(&acme()).await.unwrap();
     assert_eq!(process.billing.report_usage(10).await.unwrap().claimed, 0);
     assert_eq!(world.fake.usage(PAGES, customer.id.as_str()), 0);
-    let none: Vec<_> = MemoryStore::unsettled_usage(&world.memory).await.unwrap();
-    assert_eq!(none, []);
+    assert_eq!(unsettled(&process).await, []);
 }

@@ -344,3 +344,46 @@ async fn the_fake_sends_and_the_next_check_is_right() {
     assert!(world.fake.webhooks_taken(std::time::Duration::from_secs(10)).await);
     assert_eq!(process.check("reports").await, Reason::SubscriptionInactive);
 }
+
+#[tokio::test]
+async fn a_webhook_that_changes_nothing_forgets_nothing() {
+    let world = World::new().await;
+    let process = world.process();
+    process.subscribe(&buy("pro", Some("pm_card_visa"))).await.unwrap();
+    let bodies = world.bodies_after(0);
+    let before = world.memory.load(&acme(), world.clock.now()).await.unwrap();
+    let forgotten = process.forgotten.times();
+    assert!(forgotten > 0, "buying is a change");
+    for body in &bodies {
+        process.receive(body).await.unwrap();
+        process.webhooks.replay(&id_of(body)).await.unwrap();
+    }
+    process.billing.reconcile(&acme()).await.unwrap();
+    assert_eq!(process.forgotten.times(), forgotten);
+    assert_eq!(world.memory.load(&acme(), world.clock.now()).await.unwrap(), before);
+    assert!(process.may("forecast").await);
+}
+
+#[tokio::test]
+async fn what_is_said_of_an_erased_company_does_not_bring_it_back() {
+    let world = World::new().await;
+    let process = world.process();
+    let made = process.subscribe(&buy("pro", Some("pm_card_visa"))).await.unwrap();
+    let seen = world.bodies_after(0).len();
+    process.entitlements.erase(&acme()).await.unwrap().unwrap();
+    // It goes on there, and ends.
+    world.advance(TimeDelta::days(32));
+    world.client.cancel_subscription(made.id.as_str(), &op()).await.unwrap();
+    let bodies = world.bodies_after(0);
+    assert!(bodies.len() > seen + 3, "{}", bodies.len());
+    for body in &bodies {
+        assert!(matches!(process.receive(body).await.unwrap(), Handled::Ignored(_)), "{body}");
+    }
+    assert_eq!(process.billing.reconcile(&acme()).await.unwrap(), []);
+    assert_eq!(world.stored().await, []);
+    assert_eq!(world.memory.subscription(&made.id).await.unwrap(), None);
+    let pages = entitlements_core::store::PageRequest::first(9);
+    assert_eq!(world.memory.list_invoices(&acme(), &pages).await.unwrap().items, []);
+    assert_eq!(process.check("reports").await, Reason::NoSubscription);
+    assert_eq!(process.entitlements.erase(&acme()).await.unwrap(), None, "nothing came back");
+}

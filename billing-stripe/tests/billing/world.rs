@@ -1,6 +1,7 @@
 //! A fake Stripe, a store, and processes that use both.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,12 +14,12 @@ use billing_stripe::{
 use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::billing::{BillingError, BillingProvider, BillingStore, NewSubscription};
 use entitlements_core::id::CompanyId;
-use entitlements_core::store::SnapshotStore;
+use entitlements_core::observer::{Event, Observer};
 use entitlements_core::{
-    Action, Amount, Catalog, Clock, Entitlements, ManualClock, MemoryStore, Reason, Request, Subject,
-    Subscription,
+    Action, Amount, Catalog, Clock, Entitlements, ManualClock, Reason, Request, Subject, Subscription,
 };
 
+use crate::ledger::{Ledger, fresh};
 use crate::shaky::{Flaw, OpenOperations, Shaky};
 
 pub(crate) const SECRET: &str = "whsec_test";
@@ -62,6 +63,24 @@ impl Notices for Told {
     }
 }
 
+/// How often something was forgotten because it changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forgotten(Arc<AtomicU32>);
+
+impl Observer for Forgotten {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::Invalidated { .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Forgotten {
+    pub(crate) fn times(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 impl Told {
     pub(crate) fn all(&self) -> Vec<Notice> {
         self.0.lock().unwrap().clone()
@@ -75,7 +94,7 @@ pub(crate) struct World {
     pub(crate) there: Arc<ManualClock>,
     pub(crate) fake: FakeStripe,
     pub(crate) client: StripeClient,
-    pub(crate) memory: Arc<MemoryStore>,
+    pub(crate) memory: Arc<dyn Ledger>,
     pub(crate) open: OpenOperations,
     pub(crate) flaw: Flaw,
     /// How long the lock of a company is waited for.
@@ -89,6 +108,7 @@ pub(crate) struct Process {
     pub(crate) billing: StripeBilling,
     pub(crate) webhooks: Webhooks,
     pub(crate) told: Told,
+    pub(crate) forgotten: Forgotten,
     clock: Arc<ManualClock>,
 }
 
@@ -137,7 +157,7 @@ impl World {
             there,
             fake,
             client,
-            memory: Arc::new(MemoryStore::default()),
+            memory: fresh().await,
             open: Arc::default(),
             flaw,
             patience: Duration::from_secs(5),
@@ -149,9 +169,14 @@ impl World {
         self.process_on(self.memory.clone(), self.client.clone())
     }
 
-    pub(crate) fn process_on(&self, memory: Arc<MemoryStore>, client: StripeClient) -> Process {
+    pub(crate) fn process_on(&self, memory: Arc<dyn Ledger>, client: StripeClient) -> Process {
+        let forgotten = Forgotten::default();
         let store = Shaky::new(memory.clone(), self.open.clone(), self.flaw);
-        let entitlements = Entitlements::builder(catalog()).store(memory).clock(self.clock.clone()).build();
+        let entitlements = Entitlements::builder(catalog())
+            .shared_store(memory)
+            .clock(self.clock.clone())
+            .observer(forgotten.clone())
+            .build();
         let told = Told::default();
         let billing = StripeBilling::builder(client, store.clone(), entitlements.clone())
             .notices(told.clone())
@@ -160,7 +185,7 @@ impl World {
             .meters(meters())
             .build();
         let webhooks = Webhooks::new(billing.clone(), [SigningSecret::new(SECRET).unwrap()]);
-        Process { store, entitlements, billing, webhooks, told, clock: self.clock.clone() }
+        Process { store, entitlements, billing, webhooks, told, forgotten, clock: self.clock.clone() }
     }
 
     /// Lets time pass, here and at the fake.
@@ -185,22 +210,22 @@ impl World {
     }
 
     pub(crate) async fn stored(&self) -> Vec<Subscription> {
-        stored(&self.memory, self.clock.now()).await
+        stored(&*self.memory, self.clock.now()).await
     }
 
     /// What a store that knew nothing has after everything was asked for.
     pub(crate) async fn truth(&self) -> Vec<Subscription> {
-        let fresh = Arc::new(MemoryStore::default());
+        let fresh = fresh().await;
         if let Some(known) = self.memory.customer_of(&acme()).await.unwrap() {
             fresh.insert_customer(&known).await.unwrap();
         }
         let process = self.process_on(fresh.clone(), self.client.clone());
         process.billing.reconcile(&acme()).await.unwrap();
-        stored(&fresh, self.clock.now()).await
+        stored(&*fresh, self.clock.now()).await
     }
 }
 
-pub(crate) async fn stored(memory: &MemoryStore, now: DateTime<Utc>) -> Vec<Subscription> {
+pub(crate) async fn stored(memory: &dyn Ledger, now: DateTime<Utc>) -> Vec<Subscription> {
     let all = memory.load(&acme(), now).await.unwrap().subscriptions;
     let by_id: BTreeMap<_, _> = all.into_iter().map(|it| (it.id.clone(), it)).collect();
     by_id.into_values().collect()
@@ -208,7 +233,6 @@ pub(crate) async fn stored(memory: &MemoryStore, now: DateTime<Utc>) -> Vec<Subs
 
 /// The id of an operation of the story itself, a new one each time.
 pub(crate) fn op() -> OperationId {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static MADE: AtomicU32 = AtomicU32::new(0);
     OperationId::new(format!("story_{}", MADE.fetch_add(1, Ordering::Relaxed))).unwrap()
 }
