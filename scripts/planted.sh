@@ -22,6 +22,7 @@ export CARGO_PROFILE_DEV_DEBUG=false
 export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
 # What judges a bug in each crate: tests that need no server.
 declare -A everything=(
+    [billing-stripe]="--all-features --test billing --test signature"
     [entitlements-core]="--features testkit --lib --test catalog --test decision --test handle --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential"
     [entitlements-redis]="--lib"
     [entitlements-sqlx]="--lib --test sqlite"
@@ -140,6 +141,7 @@ for number in "${!names[@]}"; do
     by=""
     # What the named tests let through, all of them judge.
     [[ $crate == entitlements-core ]] && selection=(--features testkit "${selection[@]}")
+    [[ $crate == billing-stripe ]] && selection=(--all-features "${selection[@]}")
     if ! run "$crate" "${selection[@]}" || ! run_everything "$crate"; then
         if ! by=$(caught); then
             tail -40 "$work/log"

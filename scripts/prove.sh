@@ -80,10 +80,13 @@ spellings() {
         --all-features --test suite -- --nocapture --exact spellings::whoever_reaches_a_handler_has_passed_its_gate
 }
 
-# Webhooks in every order, each twice, with a crash at every step, against what the fake Stripe shows.
+# Webhooks in every order, each twice, with a crash at every step, against what the fake Stripe shows; purchases and reports
+# of usage that are cut at every step. Then all stories, in fewer orders, on SQLite and on PostgreSQL.
 billing() {
     BILLING_ORDERS=${BILLING_ORDERS:-all} BILLING_SEED=${BILLING_SEED:-1} cargo test --release --quiet -p billing-stripe \
-        --all-features --test billing -- --include-ignored --nocapture order:: crash::
+        --all-features --test billing -- --nocapture order:: crash:: usage:: &&
+        cargo test --release --quiet -p platform --test stories -- --nocapture &&
+        BILLING_DATABASE=postgres scripts/postgres.sh cargo test --release --quiet -p platform --test stories -- --nocapture
 }
 
 # The fake Stripe, judged by Stripe's own clients, which are installed into a temporary folder.

@@ -9,6 +9,7 @@ use super::{BillingLedger, Shared, StripeBilling};
 use crate::client::StripeClient;
 use crate::notice::{NoNotices, Notices};
 use crate::prices::PriceBook;
+use crate::usage::MeterBook;
 
 /// How long the lock of a company is waited for, unless it is said.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,6 +29,7 @@ impl StripeBillingBuilder {
             store,
             entitlements,
             prices: PriceBook::default(),
+            meters: MeterBook::default(),
             notices: Arc::new(NoNotices),
             clock: Arc::new(SystemClock),
             patience: PATIENCE,
@@ -38,6 +40,13 @@ impl StripeBillingBuilder {
     #[must_use]
     pub fn prices(mut self, prices: PriceBook) -> Self {
         self.0.prices = prices;
+        self
+    }
+
+    /// The meters whose usage Stripe bills. By default none.
+    #[must_use]
+    pub fn meters(mut self, meters: MeterBook) -> Self {
+        self.0.meters = meters;
         self
     }
 

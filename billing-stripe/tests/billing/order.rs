@@ -3,14 +3,14 @@
 //! `BILLING_ORDERS` says how many orders of each story are tried (all of them if it is `all`), `BILLING_SEED` which.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::TimeDelta;
 use entitlements_core::billing::{BillingProvider, BillingStore};
 use entitlements_core::id::EventId;
-use entitlements_core::{Amount, Clock, MemoryStore, Subscription};
+use entitlements_core::{Amount, Clock, Subscription};
 
+use crate::ledger::{ORDERS, fresh};
 use crate::shaky::Cut;
 use crate::story::{STORIES, Step, Teller, chosen};
 use crate::world::{World, acme, stored};
@@ -59,8 +59,11 @@ fn permutations(count: usize) -> Vec<Vec<usize>> {
 }
 
 fn orders_wanted() -> usize {
-    let wanted = std::env::var("BILLING_ORDERS").unwrap_or_else(|_| "6".to_owned());
-    if wanted == "all" { usize::MAX } else { wanted.parse().unwrap() }
+    match std::env::var("BILLING_ORDERS") {
+        Ok(wanted) if wanted == "all" => usize::MAX,
+        Ok(wanted) => wanted.parse().unwrap(),
+        Err(_) => ORDERS,
+    }
 }
 
 fn id_of(body: &str) -> EventId {
@@ -84,11 +87,11 @@ async fn tell(steps: &[Step]) -> Told {
     let customer = teller.customer.clone();
     let bodies = world.bodies_after(0);
     let events = chosen(&bodies, EVENTS);
-    let fresh = Arc::new(MemoryStore::default());
+    let fresh = fresh().await;
     let process = world.process_on(fresh.clone(), world.client.clone());
     process.receive(&bodies[0]).await.unwrap();
     process.billing.reconcile(&acme()).await.unwrap();
-    let truth = stored(&fresh, world.clock.now()).await;
+    let truth = stored(&*fresh, world.clock.now()).await;
     same_as_shown(&world, &customer, &truth).await;
     Told { world, events, truth }
 }
@@ -111,7 +114,7 @@ async fn same_as_shown(world: &World, customer: &str, stored: &[Subscription]) {
 /// Receives `bodies` in this order, each again until it is taken, with a cut at a step. How many steps there were.
 async fn receive_all(told: &Told, bodies: &[&String], mut cut: Option<(u64, Cut)>) -> Result<u64, String> {
     let world = &told.world;
-    let memory = Arc::new(MemoryStore::default());
+    let memory = fresh().await;
     let mut process = world.process_on(memory.clone(), world.client.clone());
     if let Some((step, cut)) = cut {
         process.store.cut_at(step, cut);
@@ -155,7 +158,7 @@ async fn receive_all(told: &Told, bodies: &[&String], mut cut: Option<(u64, Cut)
         }
     }
     let now = world.clock.now();
-    let state = stored(&memory, now).await;
+    let state = stored(&*memory, now).await;
     if state != told.truth {
         return Err(format!("{cut:?}: {state:?} instead of {:?}", told.truth));
     }
