@@ -36,6 +36,8 @@ mod reservations;
 mod rows;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod usage_outbox;
 
 #[cfg(feature = "postgres")]
 pub use postgres::{

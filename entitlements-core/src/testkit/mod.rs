@@ -1,4 +1,5 @@
-//! What proves a store: one conformance suite for all of them, a model test, and fixtures.
+//! What proves a store: one conformance suite for all of them, a model test, and fixtures. And what an application tests its
+//! plans with: [`TestEntitlements`].
 //!
 //! A store is proved in a dozen lines: a [`Harness`] says how to start one, and [`store_suite!`](crate::store_suite)
 //! turns every case into a test of its own. A new case reaches every store without a change to the store.
@@ -36,6 +37,7 @@
 )]
 
 pub mod alert;
+mod application;
 pub mod audit;
 pub mod billing;
 pub mod bus;
@@ -49,6 +51,7 @@ pub mod grant;
 pub mod group;
 pub mod hostile;
 mod model;
+pub mod outbox;
 pub mod policy;
 pub mod race;
 mod random;
@@ -59,6 +62,7 @@ pub mod snapshot;
 pub mod subscription;
 mod suite;
 
+pub use application::{Decided, TestEntitlements};
 pub use flaky::FlakyStore;
 pub use model::agrees_with_memory;
 

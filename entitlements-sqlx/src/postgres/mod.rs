@@ -16,6 +16,7 @@ mod sql;
 mod subscriptions;
 mod transaction;
 mod usage;
+mod usage_outbox;
 
 pub use bus::PostgresBus;
 pub use config::{InvalidPostgresUrl, PostgresConfig};

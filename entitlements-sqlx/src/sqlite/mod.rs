@@ -15,6 +15,7 @@ mod sql;
 mod subscriptions;
 mod transaction;
 mod usage;
+mod usage_outbox;
 
 use std::fmt;
 use std::fs;

@@ -30,6 +30,10 @@ entitlements_core::group_suite!(
     #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
     Postgres
 );
+entitlements_core::outbox_suite!(
+    #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+    Postgres
+);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]

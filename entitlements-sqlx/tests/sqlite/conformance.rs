@@ -36,6 +36,7 @@ mod file {
     entitlements_core::store_suite!(InFile);
     entitlements_core::billing_suite!(InFile);
     entitlements_core::group_suite!(InFile);
+    entitlements_core::outbox_suite!(InFile);
 }
 
 mod memory {
