@@ -25,6 +25,8 @@
 //!
 //! Cases are plain functions over a fresh store; one that fails panics and says what it expected. No case sleeps or
 //! reads a clock.
+//!
+#![doc = include_str!("wrong_stores.md")]
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -46,6 +48,7 @@ pub mod fixtures;
 mod flaky;
 pub mod gauge;
 pub mod grant;
+pub mod group;
 pub mod hostile;
 mod model;
 pub mod outbox;

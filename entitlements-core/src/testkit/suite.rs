@@ -290,6 +290,19 @@ macro_rules! billing_suite {
     };
 }
 
+/// Turns every case about groups into a test of its own, for a store that is also a
+/// [`GroupStore`](crate::store::GroupStore); used as [`store_suite!`](crate::store_suite), and beside it.
+#[macro_export]
+macro_rules! group_suite {
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::store_cases! { [$(#[$attribute])*] $harness, group:
+            each_debit_of_a_group_gets_its_own_outcome
+            debits_with_nothing_special_about_them_have_their_receipts
+            a_group_that_fails_changes_nothing
+        }
+    };
+}
+
 /// Turns every case about usage that is billed into a test of its own, for a store that is also a
 /// [`UsageOutbox`](crate::billing::UsageOutbox); used as [`store_suite!`](crate::store_suite), and beside it.
 #[macro_export]
@@ -380,6 +393,7 @@ mod tests {
             ("erasure", include_str!("erasure.rs")),
             ("hostile", include_str!("hostile.rs")),
             ("billing", include_str!("billing.rs")),
+            ("group", include_str!("group.rs")),
             ("outbox", include_str!("outbox.rs")),
         ] {
             super::assert_listed(list, &format!("$harness, {file}:\n"), source);

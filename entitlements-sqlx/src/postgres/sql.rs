@@ -18,6 +18,8 @@ statements! {
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "postgres/debit.sql";
     DEBIT_GROUP = "postgres/debit_group.sql";
+    DEBIT_GROUP_PLAIN = "postgres/debit_group_plain.sql";
+    DEBIT_PLAIN = "postgres/debit_plain.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "postgres/erase.sql";
@@ -153,6 +155,8 @@ mod tests {
             "postgres/bill_meters.sql",
             "postgres/debit.sql",
             "postgres/debit_group.sql",
+            "postgres/debit_group_plain.sql",
+            "postgres/debit_plain.sql",
             "postgres/erase.sql",
             "postgres/expire_erasures.sql",
             "postgres/refund.sql",

@@ -18,6 +18,8 @@ statements! {
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "sqlite/debit.sql" + "sqlite/taking.sql" + "sqlite/debited.sql";
     DEBIT_GROUP = "sqlite/debit_group.sql";
+    DEBIT_GROUP_PLAIN = "sqlite/debit_group_plain.sql";
+    DEBIT_PLAIN = "sqlite/debit_plain.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "sqlite/erase.sql";
