@@ -164,7 +164,7 @@ async fn no_process_allows_later_than_five_seconds_after_the_commit_and_none_wit
         tally: Mutex::default(),
     });
     // A long run has whole stretches that are long enough to tell them from the cuts.
-    let (fair, cut) = if flips < 2_000 { ([1, 3], [1, 4]) } else { ([2, 20], [1, 12]) };
+    let (fair, cut, pause) = if flips < 2_000 { ([1, 3], [1, 4], 2) } else { ([2, 20], [1, 12], 6) };
     let seconds = |range: [u64; 2]| range.map(Duration::from_secs);
     let weather = {
         let run = Arc::clone(&run);
@@ -174,7 +174,9 @@ async fn no_process_allows_later_than_five_seconds_after_the_commit_and_none_wit
         .map(|number| {
             let run = Arc::clone(&run);
             let random = Random(seed ^ (number << 32));
-            tokio::spawn(async move { run.live(format!("c{number}"), random, Duration::from_secs(2)).await })
+            tokio::spawn(
+                async move { run.live(format!("c{number}"), random, Duration::from_secs(pause)).await },
+            )
         })
         .collect();
     for life in lives {
