@@ -1,10 +1,17 @@
 //! Reporting: claimed records, each with what becomes of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::billing::{BillingError, UsageOutcome, UsageRecord, UsageRecordState};
 
+use futures_util::{FutureExt, StreamExt, stream};
+
 use crate::billing::Shared;
 use crate::client::{NewMeterEvent, OperationId, StripeError, StripeErrorKind};
+
+/// How many records are reported at once: a fraction of what Stripe takes.
+const AT_ONCE: usize = 8;
 
 /// How long a batch is claimed for.
 const LEASE: TimeDelta = TimeDelta::seconds(120);
@@ -63,31 +70,42 @@ impl Shared {
         let until = now + LEASE;
         let claimed = self.store.claim_usage(until, now, limit).await?;
         let mut progress = UsageProgress { claimed: claimed.len(), ..UsageProgress::default() };
-        let mut going = true;
-        for record in &claimed {
-            // Since when Stripe may have it, apart from this attempt.
-            let tried_at = record.tried_at.filter(|tried| tried.timestamp_micros() < now.timestamp_micros());
-            going = going && self.clock.now() + MARGIN < until;
-            let outcome = if going {
-                let attempt = self.attempt(record, tried_at, now).await?;
-                going = attempt.go_on;
-                attempt.outcome
-            } else {
-                let (error, retry_at) = ("it was not begun".to_owned(), self.retry_at(record));
-                UsageOutcome::Failed { error, retry_at, tried_at }
-            };
-            if !self.store.finish_usage(&record.id, record.attempts, &outcome).await? {
-                // Somebody claimed it after our lease, or it is gone.
-                continue;
-            }
-            match outcome {
-                UsageOutcome::Sent => progress.sent += 1,
-                UsageOutcome::Corrected => progress.corrected += 1,
-                UsageOutcome::Refused { .. } | UsageOutcome::Uncorrected(_) => progress.refused += 1,
-                UsageOutcome::Failed { .. } => progress.failed += 1,
+        let going = AtomicBool::new(true);
+        let work = claimed.iter().map(|record| self.report_one(record, now, until, &going).boxed());
+        let mut work = stream::iter(work.collect::<Vec<_>>()).buffer_unordered(AT_ONCE);
+        while let Some(outcome) = work.next().await {
+            match outcome? {
+                Some(UsageOutcome::Sent) => progress.sent += 1,
+                Some(UsageOutcome::Corrected) => progress.corrected += 1,
+                Some(UsageOutcome::Refused { .. } | UsageOutcome::Uncorrected(_)) => progress.refused += 1,
+                Some(UsageOutcome::Failed { .. }) => progress.failed += 1,
+                None => {}
             }
         }
         Ok(progress)
+    }
+
+    /// One record, unless the batch has to end. `None` if somebody else has claimed it since, or it is gone.
+    async fn report_one(
+        &self,
+        record: &UsageRecord,
+        claimed_at: DateTime<Utc>,
+        until: DateTime<Utc>,
+        going: &AtomicBool,
+    ) -> Result<Option<UsageOutcome>, BillingError> {
+        // Since when Stripe may have it, apart from this attempt.
+        let before = |tried: &DateTime<Utc>| tried.timestamp_micros() < claimed_at.timestamp_micros();
+        let tried_at = record.tried_at.filter(before);
+        let outcome = if going.load(Ordering::Relaxed) && self.clock.now() + MARGIN < until {
+            let attempt = self.attempt(record, tried_at, claimed_at).await?;
+            going.fetch_and(attempt.go_on, Ordering::Relaxed);
+            attempt.outcome
+        } else {
+            let (error, retry_at) = ("it was not begun".to_owned(), self.retry_at(record));
+            UsageOutcome::Failed { error, retry_at, tried_at }
+        };
+        let counted = self.store.finish_usage(&record.id, record.attempts, &outcome).await?;
+        Ok(counted.then_some(outcome))
     }
 
     async fn attempt(

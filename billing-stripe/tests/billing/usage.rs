@@ -152,15 +152,16 @@ async fn a_stripe_that_was_away_for_days_is_told_when_it_is_back() {
 #[tokio::test]
 async fn a_refusal_to_hear_more_ends_the_batch() {
     let (world, process) = customer().await;
-    for key in ["a", "b", "c"] {
-        read(&process, key, 1).await;
+    for n in 0..20 {
+        read(&process, &n.to_string(), 1).await;
     }
     let limited = FaultKind::Refuse { status: 429, code: None, should_retry: None, retry_after: None };
-    world.fake.fail(RequestFault::next(limited).times(1).on(Method::POST, EVENTS));
-    let progress = process.billing.report_usage(10).await.unwrap();
-    assert_eq!((progress.claimed, progress.sent, progress.failed), (3, 0, 3));
+    // As many as are reported at once: who began another one would succeed.
+    world.fake.fail(RequestFault::next(limited).times(8).on(Method::POST, EVENTS));
+    let progress = process.billing.report_usage(20).await.unwrap();
+    assert_eq!((progress.claimed, progress.sent, progress.failed), (20, 0, 20));
     report_all(&world, &process).await;
-    assert_eq!(counted(&world).await, 3);
+    assert_eq!(counted(&world).await, 20);
 }
 
 #[tokio::test]
