@@ -9,6 +9,8 @@ use entitlements_core::{
     Amount, Catalog, Entitlements, LeaseTerms, Leased, LeasedMeter, MemoryStore, Subject, TokioRuntime,
 };
 
+use tokio::runtime::Runtime;
+
 use crate::Failure;
 use crate::frame::{Claim, Contender, Field, Pace, Section, Spread, Table, Target, float, number};
 
@@ -50,7 +52,7 @@ pub(super) fn run(pace: Pace, section: &mut Section) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism()?.get();
     let mut rates = Vec::new();
     for threads in [1, cores] {
-        let rounds: Vec<f64> = (0..pace.of(12)).map(|_| throughput(&large, threads)).collect();
+        let rounds: Vec<f64> = (0..pace.of(12)).map(|_| throughput(&large, threads, &runtime)).collect();
         let rate = Spread::of(&rounds);
         let each = |rate: f64| rate / float(threads) / 1e6;
         let core = Spread { low: each(rate.low), median: each(rate.median), high: each(rate.high) };
@@ -77,11 +79,12 @@ pub(super) fn run(pace: Pace, section: &mut Section) -> Result<(), Failure> {
 }
 
 /// Units a second that threads take together.
-fn throughput(lease: &LeasedMeter, threads: usize) -> f64 {
+fn throughput(lease: &LeasedMeter, threads: usize, runtime: &Runtime) -> f64 {
     const UNITS: u64 = 1_000_000;
+    let refilled = || matches!(runtime.block_on(lease.consume(Amount::ONE)), Ok(Leased::Taken));
+    let take = || (0..UNITS).map(|_| u64::from(lease.take(Amount::ONE) || refilled())).sum::<u64>();
     let begun = Instant::now();
     let taken: u64 = std::thread::scope(|scope| {
-        let take = || (0..UNITS).filter(|_| lease.take(Amount::ONE)).count() as u64;
         let all: Vec<_> = (0..threads).map(|_| scope.spawn(take)).collect();
         all.into_iter().map(|thread| thread.join().unwrap_or_default()).sum()
     });

@@ -5,23 +5,43 @@ use std::fmt::Write as _;
 use crate::frame::{Claim, Target, duration, float, number};
 
 const WIDTH: f64 = 860.0;
-const STYLE: &str = "
-  svg { font: 13px system-ui, sans-serif }
-  .paper { fill: #ffffff } .ink { fill: #1f2328 } .faint { fill: #59636e } .grid { stroke: #d1d9e0 } .bound { stroke: #1f2328 }
-  .c0 { --c: #6e7781 } .c1 { --c: #0969da } .c2 { --c: #bc4c00 } .c3 { --c: #8250df } .c4 { --c: #1a7f37 } .c5 { --c: #cf222e }
-  @media (prefers-color-scheme: dark) {
-    .paper { fill: #0d1117 } .ink { fill: #e6edf3 } .faint { fill: #9198a1 } .grid { stroke: #30363d } .bound { stroke: #e6edf3 }
-    .c0 { --c: #9198a1 } .c1 { --c: #58a6ff } .c2 { --c: #f0883e } .c3 { --c: #bc8cff } .c4 { --c: #3fb950 } .c5 { --c: #ff7b72 }
-  }
-  .line { fill: none; stroke: var(--c); stroke-width: 2.5 } .dot { fill: var(--c) } .name { fill: var(--c); font-weight: 600 }
-";
+/// Paper, text, faint text, grid, then the colors of the lines.
+const LIGHT: [&str; 10] = [
+    "#ffffff", "#1f2328", "#59636e", "#d1d9e0", "#6e7781", "#0969da", "#bc4c00", "#8250df", "#1a7f37",
+    "#cf222e",
+];
+const DARK: [&str; 10] = [
+    "#0d1117", "#e6edf3", "#9198a1", "#30363d", "#9198a1", "#58a6ff", "#f0883e", "#bc8cff", "#3fb950",
+    "#ff7b72",
+];
+
+fn style() -> String {
+    let shape = "svg { font: 13px system-ui, sans-serif } .line { fill: none; stroke-width: 2.5 } .name { font-weight: 600 }";
+    let (light, dark) = (palette(LIGHT), palette(DARK));
+    format!("<style>\n{shape}\n{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n</style>")
+}
+
+fn palette([paper, ink, faint, grid, lines @ ..]: [&str; 10]) -> String {
+    let mut text = format!(
+        ".paper {{ fill: {paper} }} .ink {{ fill: {ink} }} .faint {{ fill: {faint} }} .grid {{ stroke: {grid} }} \
+         .bound {{ stroke: {ink} }}\n"
+    );
+    for (number, color) in lines.iter().enumerate() {
+        let _ = writeln!(
+            text,
+            ".line.c{number} {{ stroke: {color} }} .dot.c{number}, .name.c{number} {{ fill: {color} }}"
+        );
+    }
+    text
+}
 
 fn begin(height: f64, title: &str) -> String {
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         role=\"img\">\n<title>{}</title>\n<style>{STYLE}</style>\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n\
+         role=\"img\">\n<title>{}</title>\n{}\n<rect class=\"paper\" width=\"100%\" height=\"100%\"/>\n\
          <text class=\"ink\" x=\"24\" y=\"30\" font-size=\"16\" font-weight=\"600\">{}</text>\n",
         escaped(title),
+        style(),
         escaped(title),
     )
 }
