@@ -22,9 +22,11 @@ export CARGO_PROFILE_DEV_DEBUG=false
 export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
 # What judges a bug in each crate: tests that need no server.
 declare -A everything=(
+    [billing-stripe]="--all-features --test billing --test signature"
     [entitlements-core]="--features testkit --lib --test catalog --test decision --test handle --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential"
     [entitlements-redis]="--lib"
     [entitlements-sqlx]="--lib --test sqlite"
+    [entitlements-tower]="--features axum,testkit --lib --test suite --test application --test allocations"
 )
 
 broken() {
@@ -142,7 +144,11 @@ for number in "${!names[@]}"; do
     read -ra selection <<<"${selections[number]}"
     by=""
     # What the named tests let through, all of them judge.
-    [[ $crate == entitlements-core ]] && selection=(--features testkit "${selection[@]}")
+    case "$crate" in
+        billing-stripe) selection=(--all-features "${selection[@]}") ;;
+        entitlements-core) selection=(--features testkit "${selection[@]}") ;;
+        entitlements-tower) selection=(--features axum,testkit "${selection[@]}") ;;
+    esac
     if ! run "$crate" "${selection[@]}" || ! run_everything "$crate"; then
         if ! by=$(caught); then
             tail -40 "$work/log"

@@ -28,7 +28,9 @@ export MODEL_OPERATIONS=${MODEL_OPERATIONS:-20000}
 export FLEET_STEPS=${FLEET_STEPS:-100000}
 
 step "Unit, integration and documentation tests"
-cargo test --workspace --all-features
+# The peers of the benchmarks take long to build, and switch on features of dependencies that nobody else has on.
+cargo test --workspace --exclude benches --all-features
+cargo test -p benches --no-default-features
 
 missing=()
 if command -v curl >/dev/null; then

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use entitlements_core::{Action, Context};
 use rustc_hash::FxHashMap;
 
-use crate::world::{FEATURES, PLANS, Question, Rule, World, feature};
+use crate::world::{FEATURES, IN_PLANS, PLANS, Question, Rule, World, feature};
 
 #[derive(Debug)]
 struct Line {
@@ -22,7 +22,7 @@ struct Line {
 
 /// A company's facts, as little as the answer needs.
 #[derive(Debug)]
-pub(crate) struct Company {
+pub struct Company {
     plan: usize,
     active: bool,
     ends_at: Option<DateTime<Utc>>,
@@ -30,12 +30,17 @@ pub(crate) struct Company {
 
 /// The answer: what a caller acts on, and what a log names.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Answer {
-    pub(crate) allowed: bool,
-    pub(crate) reason: &'static str,
-    pub(crate) plan: Option<&'static str>,
-    pub(crate) rank: Option<u32>,
-    pub(crate) expires_at: Option<DateTime<Utc>>,
+pub struct Answer {
+    /// Whether it may be done.
+    pub allowed: bool,
+    /// The code of the reason.
+    pub reason: &'static str,
+    /// The plan in effect.
+    pub plan: Option<&'static str>,
+    /// The place of the policy that decided.
+    pub rank: Option<u32>,
+    /// When the answer may change.
+    pub expires_at: Option<DateTime<Utc>>,
 }
 
 #[derive(Debug, Default)]
@@ -45,14 +50,15 @@ struct Pair {
 
 /// The hand-written decision.
 #[derive(Debug)]
-pub(crate) struct Floor {
+pub struct Floor {
     names: FxHashMap<String, usize>,
     pairs: Vec<Pair>,
     companies: Vec<Arc<Company>>,
 }
 
 impl Floor {
-    pub(crate) fn new(world: &World) -> Self {
+    /// Builds the index of a world.
+    pub fn new(world: &World) -> Self {
         let mut ranked: Vec<&Rule> = world.rules.iter().collect();
         ranked.sort_by(|a, b| {
             b.priority.cmp(&a.priority).then_with(|| a.allow.cmp(&b.allow)).then_with(|| a.id.cmp(&b.id))
@@ -79,7 +85,8 @@ impl Floor {
 
     /// The answer to a question. The company is looked up beforehand, as a snapshot is.
     #[inline]
-    pub(crate) fn decide(&self, company: &Company, question: &Question, now: DateTime<Utc>) -> Answer {
+    #[must_use]
+    pub fn decide(&self, company: &Company, question: &Question, now: DateTime<Utc>) -> Answer {
         let mut answer =
             Answer { allowed: false, reason: "unknown_feature", plan: None, rank: None, expires_at: None };
         let Some(feature) = self.names.get(question.feature.as_str()).copied() else { return answer };
@@ -87,7 +94,7 @@ impl Floor {
             answer.expires_at = company.ends_at;
             answer.plan = PLANS.get(company.plan).map(|(name, _)| *name);
             let included = PLANS.get(company.plan).is_some_and(|(_, features)| feature < *features);
-            if included && matches!(question.action, Action::View | Action::Create | Action::Update) {
+            if included && IN_PLANS.contains(&question.action) {
                 return Answer { allowed: true, reason: "allowed_by_plan", ..answer };
             }
         }
@@ -103,7 +110,8 @@ impl Floor {
     }
 
     /// The facts of a company by number.
-    pub(crate) fn company(&self, number: usize) -> Option<&Company> {
+    #[must_use]
+    pub fn company(&self, number: usize) -> Option<&Company> {
         self.companies.get(number).map(AsRef::as_ref)
     }
 }

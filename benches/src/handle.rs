@@ -1,4 +1,4 @@
-//! The handle, warm: `check_warm` against `evaluate`, allocations, and two threads against one.
+//! The handle, warm: `check` and `check_warm` against `evaluate`, allocations, and two threads against one.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -6,33 +6,55 @@ use std::time::Instant;
 
 use allocation_counter::measure;
 use entitlements_core::store::{PolicyStore, SubscriptionStore};
-use entitlements_core::{CacheConfig, Entitlements, ManualClock, MemoryStore, evaluate};
+use entitlements_core::{
+    CacheConfig, Entitlements, MemoryStore, OffsetClock, Request, Snapshot, SystemClock, evaluate,
+};
 
 use crate::Failure;
-use crate::timing::in_turn;
-use crate::world::{World, catalog};
+use crate::frame::{Claim, Contender, Field, Pace, Section, Spread, Table, Target, duration, float, number};
+use crate::world::{COMPANIES, World, catalog};
 
-const ROUNDS: usize = 41;
+const ROUNDS: usize = 61;
 const SEED: u64 = 20_261_124;
-const POLICIES: usize = 1_000;
-/// How often each thread asks all questions, for the throughput.
-const LAPS: usize = 200;
+/// The row of the targets.
+const PATH: &str = "`check`, warm";
 
-/// Prints the figures.
-pub(crate) fn run() -> Result<(), Failure> {
-    let world = World::new(POLICIES, SEED)?;
+pub(crate) fn run(pace: Pace) -> Result<Section, Failure> {
+    let mut section = Section::new("The handle, warm");
+    section.say(
+        "`check` has the facts of the company in memory: it asks the clock of the machine, finds the snapshot among 1,000, \
+         and evaluates. Beside it the same evaluation with the snapshot at hand.",
+    );
+    let mut table =
+        Table::new(&["policies", "`evaluate`", "`check_warm`", "`check`", "ratio of `check` (quartiles)"]);
+    for policies in [10, 1_000] {
+        one(pace, policies, &mut table, &mut section)?;
+    }
+    section.show(&table);
+    threads(pace, &mut section)?;
+    Ok(section)
+}
+
+/// A request, and the facts that it is decided from.
+type Asked<'a> = (Request<'a>, &'a Snapshot);
+
+fn asked(world: &World) -> Vec<Asked<'_>> {
+    let all = world.questions.iter();
+    all.filter_map(|question| Some((world.request(question)?, world.snapshots.get(question.company)?)))
+        .collect()
+}
+
+fn one(pace: Pace, policies: usize, table: &mut Table, section: &mut Section) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let world = World::new(policies, SEED)?;
     let handle = handle(&world)?;
-    let prepared: Vec<_> = world
-        .questions
-        .iter()
-        .filter_map(|question| Some((world.request(question)?, world.snapshots.get(question.company)?)))
-        .collect();
+    let questions = asked(&world);
     let mut allocations = 0;
-    for (request, snapshot) in &prepared {
+    for (request, snapshot) in &questions {
         let mut warm = None;
         let counted = measure(|| warm = handle.check_warm(request));
         let expected = evaluate(request, snapshot, &world.catalog, world.now);
-        let Some(warm) = warm else { return Err("a company is not in memory".into()) };
+        let warm = warm.ok_or("a company is not in memory")?;
         if (warm.reason, &warm.source) != (expected.reason, &expected.source) {
             return Err(format!("the sides disagree: {warm:?}, {expected:?}").into());
         }
@@ -40,29 +62,49 @@ pub(crate) fn run() -> Result<(), Failure> {
             allocations += counted.count_total;
         }
     }
-    let (checked, evaluated) = in_turn(
+    let field = Field::race(
+        pace,
         ROUNDS,
-        &prepared,
-        |(request, _)| handle.check_warm(request),
-        |(request, snapshot)| evaluate(request, snapshot, &world.catalog, world.now),
+        vec![
+            Contender::new("evaluate", &questions, |(request, snapshot)| {
+                evaluate(request, snapshot, &world.catalog, world.now)
+            }),
+            Contender::new("check_warm", &questions, |(request, _)| handle.check_warm(request)),
+            Contender::waiting("check", &runtime, &questions, async |(request, _)| {
+                handle.check(request).await
+            }),
+        ],
     );
-    let (check, decision) = (checked.median(), evaluated.median());
-    crate::say(&format!("handle, warm: {POLICIES} policies, {ROUNDS} rounds in turn, seed {SEED}, medians"));
-    crate::say("| evaluate ns | check_warm ns | ratio | allocations on allow |");
-    crate::say("|---|---|---|---|");
-    crate::say(&format!("| {decision:.1} | {check:.1} | {:.2} | {allocations} |", check / decision));
-    let mut best = (0.0_f64, 0.0_f64);
-    for _ in 0..5 {
-        best = (best.0.max(throughput(&handle, &world, 1)), best.1.max(throughput(&handle, &world, 2)));
-    }
-    crate::say("| threads | checks per second | against one |");
-    crate::say("|---|---|---|");
-    crate::say(&format!("| 1 | {:.0} | 1.00 |", best.0));
-    crate::say(&format!("| 2 | {:.0} | {:.2} |", best.1, best.1 / best.0));
+    let (evaluated, warm, checked) = (field.of("evaluate")?, field.of("check_warm")?, field.of("check")?);
+    let ratio = checked.ratio_to(evaluated);
+    let (many, allocations) = (float(policies), float(allocations));
+    let text = |nanos: Spread| duration(nanos.median);
+    table.row([
+        number(many),
+        text(evaluated.nanos()),
+        text(warm.nanos()),
+        text(checked.nanos()),
+        ratio.to_text(),
+    ]);
+    section.claims.push(Claim::ratio(
+        PATH,
+        format!("against `evaluate`, {} policies", number(many)),
+        Target::AtMost(3.0),
+        ratio,
+        "the clock of the machine and the look-up of the company cost more than a short decision",
+    ));
+    section.claims.push(Claim::count(
+        PATH,
+        format!("allocations, all allowed requests, {} policies", number(many)),
+        Target::AtMost(0.0),
+        "",
+        allocations,
+        "",
+    ));
     Ok(())
 }
 
-/// A handle that has every company in memory.
+/// A handle on the clock of the machine that has every company in memory, and keeps it there.
 fn handle(world: &World) -> Result<Entitlements, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let store = Arc::new(MemoryStore::default());
@@ -75,10 +117,14 @@ fn handle(world: &World) -> Result<Entitlements, Failure> {
                 store.put_subscription(subscription, world.now).await?;
             }
         }
+        let clock = OffsetClock::new(SystemClock);
+        let ahead = world.now.signed_duration_since(entitlements_core::Clock::now(&clock));
+        clock.advance(ahead);
+        let an_hour = std::time::Duration::from_hours(1);
         let handle = Entitlements::builder(catalog()?)
             .store(store)
-            .clock(ManualClock::at(world.now))
-            .cache(CacheConfig::default())
+            .clock(clock)
+            .cache(CacheConfig::default().with_companies(COMPANIES * 2).with_max_age(an_hour))
             .build();
         for question in &world.questions {
             if let Some(request) = world.request(question) {
@@ -89,24 +135,54 @@ fn handle(world: &World) -> Result<Entitlements, Failure> {
     })
 }
 
+/// Checks per second of one thread, and of all cores.
+fn threads(pace: Pace, section: &mut Section) -> Result<(), Failure> {
+    let world = World::new(1_000, SEED)?;
+    let (handle, questions) = (handle(&world)?, asked(&world));
+    let cores = std::thread::available_parallelism()?.get();
+    let mut counts = vec![1];
+    counts.extend((1..).map(|power| 1 << power).take_while(|threads| *threads < cores));
+    counts.extend((cores > 1).then_some(cores));
+    let mut rates = vec![Vec::new(); counts.len()];
+    for _ in 0..pace.of(12) {
+        for (threads, rates) in counts.iter().zip(&mut rates) {
+            rates.push(throughput(&handle, &questions, *threads));
+        }
+    }
+    let one = rates.first().cloned().unwrap_or_default();
+    let mut table = Table::new(&["threads", "checks a second", "against one (quartiles)"]);
+    for (threads, rates) in counts.iter().zip(&rates) {
+        let scaling = Spread::of_ratios(rates, &one);
+        table.row([threads.to_string(), number(Spread::of(rates).median), scaling.to_text()]);
+        if *threads == 2 {
+            section.claims.push(Claim::ratio(
+                PATH,
+                "two threads against one",
+                Target::AtLeast(1.8),
+                scaling,
+                "whatever else ran on the two cores of the machine",
+            ));
+        }
+    }
+    section.show(&table);
+    Ok(())
+}
+
 /// Checks per second of `threads` threads together.
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52 checks")]
-fn throughput(handle: &Entitlements, world: &World, threads: usize) -> f64 {
+fn throughput(handle: &Entitlements, questions: &[Asked<'_>], threads: usize) -> f64 {
+    const LAPS: usize = 60;
     let begun = Instant::now();
     std::thread::scope(|scope| {
         for thread in 0..threads {
-            let offset = thread * world.questions.len() / threads;
+            let (before, after) = questions.split_at(thread * questions.len() / threads);
             scope.spawn(move || {
                 for _ in 0..LAPS {
-                    let (before, after) = world.questions.split_at(offset);
-                    for question in after.iter().chain(before) {
-                        if let Some(request) = world.request(question) {
-                            black_box(&handle.check_warm(&request));
-                        }
+                    for (request, _) in after.iter().chain(before) {
+                        black_box(&handle.check_warm(request));
                     }
                 }
             });
         }
     });
-    (threads * LAPS * world.questions.len()) as f64 / begun.elapsed().as_secs_f64()
+    float(threads * LAPS * questions.len()) / begun.elapsed().as_secs_f64()
 }

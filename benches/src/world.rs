@@ -1,4 +1,7 @@
-//! The world of the decision benchmark: 13 features × 7 actions, 3 plans, and any number of policies.
+//! The world of the decision benchmark: 1,000 companies, 3 plans, 13 features × 7 actions, and any number of policies.
+//!
+//! Every engine has to be able to say what it says, also those without priorities: what denies has a higher priority than
+//! what allows, and is about actions that no plan includes.
 
 use std::sync::Arc;
 
@@ -16,58 +19,92 @@ use crate::Failure;
 use crate::random::Random;
 
 /// Features that can be asked for.
-pub(crate) const FEATURES: usize = 13;
+pub const FEATURES: usize = 13;
 /// Plans, each with more features than the one before.
-pub(crate) const PLANS: [(&str, usize); 3] = [("starter", 3), ("pro", 6), ("enterprise", 9)];
+pub const PLANS: [(&str, usize); 3] = [("starter", 3), ("pro", 6), ("enterprise", 9)];
+/// The actions that plans include.
+pub const IN_PLANS: [Action; 3] = [Action::View, Action::Create, Action::Update];
 /// How many companies are asked for in turn.
-pub(crate) const COMPANIES: usize = 1000;
+pub const COMPANIES: usize = 1000;
 /// How many requests a round asks.
-pub(crate) const REQUESTS: usize = 4096;
+pub const REQUESTS: usize = 4096;
 /// How many seats a context may name, at most.
 const SEATS: u64 = 100;
 
 /// A policy in plain words, from which each side builds its own form.
 #[derive(Clone, Debug)]
-pub(crate) struct Rule {
-    pub(crate) id: String,
-    pub(crate) priority: i64,
-    pub(crate) allow: bool,
-    pub(crate) feature: usize,
-    pub(crate) action: Action,
-    pub(crate) region: String,
-    pub(crate) seats_below: u64,
-    pub(crate) tier: Option<&'static str>,
+pub struct Rule {
+    /// Its name.
+    pub id: String,
+    /// The larger, the earlier.
+    pub priority: i64,
+    /// Whether it allows or denies.
+    pub allow: bool,
+    /// The number of the feature that it is about.
+    pub feature: usize,
+    /// The action that it is about.
+    pub action: Action,
+    /// The region that the context has to name.
+    pub region: String,
+    /// The seats of the context have to be fewer.
+    pub seats_below: u64,
+    /// The tier that the context has to name, if it matters.
+    pub tier: Option<&'static str>,
 }
 
 /// One question, prebuilt.
 #[derive(Debug)]
-pub(crate) struct Question {
-    pub(crate) company: usize,
-    pub(crate) feature: String,
-    pub(crate) action: Action,
-    pub(crate) context: Context,
+pub struct Question {
+    /// The number of the company.
+    pub company: usize,
+    /// The feature.
+    pub feature: String,
+    /// The action.
+    pub action: Action,
+    /// The region of the context.
+    pub region: String,
+    /// The seats of the context.
+    pub seats: u64,
+    /// The tier of the context.
+    pub tier: &'static str,
+    /// The three above, as a context.
+    pub context: Context,
 }
 
 /// Everything both sides answer from.
 #[derive(Debug)]
-pub(crate) struct World {
-    pub(crate) now: DateTime<Utc>,
-    pub(crate) catalog: Catalog,
-    pub(crate) rules: Vec<Rule>,
-    pub(crate) policies: Vec<Policy>,
-    pub(crate) subjects: Vec<Subject>,
-    pub(crate) plans: Vec<usize>,
-    pub(crate) snapshots: Vec<Snapshot>,
-    pub(crate) questions: Vec<Question>,
+pub struct World {
+    /// The instant of all decisions.
+    pub now: DateTime<Utc>,
+    /// What is sold.
+    pub catalog: Catalog,
+    /// The policies in plain words.
+    pub rules: Vec<Rule>,
+    /// The policies as the library reads them.
+    pub policies: Vec<Policy>,
+    /// A user of each company.
+    pub subjects: Vec<Subject>,
+    /// The number of the plan of each company.
+    pub plans: Vec<usize>,
+    /// The facts of each company.
+    pub snapshots: Vec<Snapshot>,
+    /// What is asked.
+    pub questions: Vec<Question>,
 }
 
-pub(crate) fn feature(index: usize) -> String {
+/// The name of a feature by its number.
+#[must_use]
+pub fn feature(index: usize) -> String {
     format!("feature_{index:02}")
 }
 
 impl World {
     /// A world with `count` policies, the same for the same `seed`.
-    pub(crate) fn new(count: usize, seed: u64) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    ///
+    /// When the library refuses what is in it, which is a mistake of the benchmark.
+    pub fn new(count: usize, seed: u64) -> Result<Self, Failure> {
         let mut random = Random::new(seed);
         let now = "2026-11-24T12:00:00Z".parse()?;
         let catalog = catalog()?;
@@ -91,8 +128,15 @@ impl World {
         Ok(world)
     }
 
+    /// The name of the company of a question.
+    #[must_use]
+    pub fn company(&self, question: &Question) -> &str {
+        self.subjects.get(question.company).map_or("", |subject| subject.company.as_str())
+    }
+
     /// The request of a question.
-    pub(crate) fn request<'a>(&'a self, question: &'a Question) -> Option<Request<'a>> {
+    #[must_use]
+    pub fn request<'a>(&'a self, question: &'a Question) -> Option<Request<'a>> {
         let subject = self.subjects.get(question.company)?;
         Some(Request::new(subject, &question.feature, question.action).with_context(&question.context))
     }
@@ -125,13 +169,16 @@ impl World {
             Some(rule) if random.below(2) == 0 => (rule.feature, rule.action, rule.region.clone()),
             _ => (random.index(FEATURES), action(random), region(random, self.rules.len())),
         };
-        Question {
-            company: random.index(COMPANIES),
-            feature: feature(feature_index),
-            action,
-            context: Context::default().with("region", region).with("seats", seats).with("tier", tier),
-        }
+        let company = random.index(COMPANIES);
+        let context = context(&region, seats, tier);
+        Question { company, feature: feature(feature_index), action, region, seats, tier, context }
     }
+}
+
+/// What a request is about, beside the subject and the feature.
+#[must_use]
+pub fn context(region: &str, seats: u64, tier: &str) -> Context {
+    Context::default().with("region", region).with("seats", seats).with("tier", tier)
 }
 
 const TIERS: [&str; 3] = ["gold", "silver", "bronze"];
@@ -146,18 +193,21 @@ fn action(random: &mut Random) -> Action {
 }
 
 fn rules(count: usize, random: &mut Random) -> Vec<Rule> {
-    (0..count)
-        .map(|number| Rule {
+    let rule = |number| {
+        let action = action(random);
+        let allow = IN_PLANS.contains(&action) || random.below(2) == 0;
+        Rule {
             id: format!("policy-{number:05}"),
-            priority: i64::try_from(random.below(10)).unwrap_or_default(),
-            allow: random.below(3) > 0,
+            priority: i64::try_from(random.below(5)).unwrap_or_default() + if allow { 0 } else { 5 },
+            allow,
             feature: random.index(FEATURES),
-            action: action(random),
+            action,
             region: region(random, count),
             seats_below: random.below(SEATS),
             tier: (random.below(2) == 0).then(|| TIERS.get(random.index(3)).copied().unwrap_or_default()),
-        })
-        .collect()
+        }
+    };
+    (0..count).map(rule).collect()
 }
 
 fn policy(rule: &Rule) -> Result<Policy, Failure> {
@@ -197,7 +247,11 @@ fn subscription(company: &CompanyId, plan: usize, now: DateTime<Utc>) -> Result<
 }
 
 /// The catalog of the world.
-pub(crate) fn catalog() -> Result<Catalog, Failure> {
+///
+/// # Errors
+///
+/// When the library refuses it, which is a mistake of the benchmark.
+pub fn catalog() -> Result<Catalog, Failure> {
     Ok(catalog_text().parse()?)
 }
 

@@ -37,7 +37,7 @@ use shared::{Missed, SharedCache};
 use crate::breaker::Breaker;
 use crate::bus::Bus;
 use crate::cache::SnapshotCache;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogHash};
 use crate::clock::Clock;
 use crate::decision::Decision;
 use crate::error::Error;
@@ -112,6 +112,12 @@ impl Entitlements {
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
         self.0.catalog.load_full()
+    }
+
+    /// The fingerprint of the catalog in force: cheaper than the catalog, to see whether it was replaced.
+    #[must_use]
+    pub fn catalog_hash(&self) -> CatalogHash {
+        self.0.catalog.load().hash()
     }
 
     /// Puts another catalog in force, for every call that begins after this one.

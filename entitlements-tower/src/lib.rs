@@ -5,6 +5,7 @@ mod bill;
 mod builder;
 mod charge;
 mod coverage;
+mod declared;
 mod denial;
 mod deny;
 #[cfg(feature = "axum")]
@@ -14,22 +15,28 @@ mod freshness;
 mod future;
 mod gate;
 mod grpc;
+mod grpc_details;
 mod identity;
 mod in_handler;
 mod job;
 mod key;
 mod layer;
+mod limits;
 mod matching;
 mod pattern;
 mod pending;
 mod problem;
+mod read;
 mod report;
 mod rule;
 mod rules;
 mod service;
 mod settle;
 mod table;
+#[cfg(feature = "testkit")]
+pub mod testkit;
 mod ticket;
+mod trace;
 mod undecided;
 
 pub use action::action_of;
@@ -37,7 +44,7 @@ pub use builder::EntitlementLayerBuilder;
 pub use charge::{Charged, Charges};
 pub use coverage::{Coverage, RuleHits};
 pub use denial::{Denial, status_of};
-pub use deny::{Deny, GrpcStatus, ProblemJson};
+pub use deny::{Deny, GrpcStatus, ProblemJson, QUOTA_EXCEEDED_TYPE};
 #[cfg(feature = "axum")]
 pub use extract::{Admitted, Entitled, Metered, MissingGate, NotAdmitted};
 pub use fail::{FailMode, UnknownFailMode};

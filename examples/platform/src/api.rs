@@ -56,6 +56,7 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/subscriptions/{id}/cancel", post(billing::cancel))
         .route("/portal/{company}", post(billing::portal))
         .route("/invoices/{company}", get(billing::invoices))
+        .route("/usage", get(billing::unsettled_usage))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
         .route_layer(app.freshness.clone())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate));

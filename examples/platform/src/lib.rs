@@ -9,6 +9,7 @@ mod alerts;
 mod api;
 mod app;
 mod auth;
+mod billed;
 mod billing;
 mod body;
 mod caller;

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use crate::alerts::{self, LogAlerts};
 use crate::app::{App, router};
+use crate::billed;
 use crate::billing::{self, Billing, Place};
 use crate::catalog_file::CatalogSource;
 use crate::config::Config;
@@ -171,6 +172,11 @@ impl Platform {
         let background = [
             tokio::spawn(alerts::run(Arc::clone(&self.app.store), Arc::new(LogAlerts), stopped.clone())),
             tokio::spawn(self.reload.run(self.hangups, stopped.clone())),
+            tokio::spawn(billed::run(
+                self.app.billing.provider.clone(),
+                self.app.metrics.clone(),
+                stopped.clone(),
+            )),
             tokio::spawn(billing::retry(self.app.billing.webhooks.clone(), stopped.clone())),
             tokio::spawn(retention::run(self.app.entitlements.clone(), self.retention, stopped.clone())),
         ];

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::billing;
 use crate::body::{JsonObject, OptionalObject};
-use crate::caller::{Buying, Caller};
+use crate::caller::{Admin, Buying, Caller};
 use crate::paging::{self, List, Listed};
 use crate::problem::Rejection;
 use crate::query::{Parameters, Segment};
@@ -129,6 +129,12 @@ pub(crate) async fn invoices(
     let page = app.billing.ledger.list_invoices(&company, &page).await;
     let page = page.map_err(|error| paging::failed(error.into()))?;
     Ok(Json(INVOICES.sent(page, InvoiceShape::from)))
+}
+
+/// What Stripe does not count as it was used: what waits, and what it cannot count or take back. For administrators.
+pub(crate) async fn unsettled_usage(State(app): State<Arc<App>>, _: Admin) -> Result<Json<Value>, Rejection> {
+    let items = app.billing.provider.unsettled_usage().await?;
+    Ok(Json(json!({ "items": items })))
 }
 
 /// The subscription that the path names, of a company whose billing the caller may change. Taken before the body.

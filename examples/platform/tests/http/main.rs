@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod billed;
+#[cfg(test)]
 mod billing;
 #[cfg(test)]
 mod bodies;
