@@ -141,7 +141,9 @@ impl PostgresStore {
 /// Whether a statement failed since somebody else has taken the key, or the receipt, meanwhile.
 fn is_taken(error: &StoreError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
-    source.and_then(sqlx::Error::as_database_error).is_some_and(|error| error.is_unique_violation())
+    source
+        .and_then(sqlx::Error::as_database_error)
+        .is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
 
 /// What the statement's answers to a group mean.
