@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Plants one bug at a time into a copy of entitlements-core, and expects its tests to fail.
+# Plants one bug at a time into a copy of the workspace, and expects the tests of its crate to fail.
 #
 #     scripts/planted.sh [part of a bug's name]...
 #
@@ -15,13 +15,19 @@ trap 'rm -rf "$work"' EXIT
 tree=$work/tree
 mkdir "$tree"
 tar --exclude=target --exclude=.git --exclude=./entitlements-core/fuzz -cf - . | tar -xf - -C "$tree"
-source=$tree/entitlements-core/src
 
 export CARGO_TARGET_DIR=${PLANTED_TARGET:-$work/target}
 export CARGO_PROFILE_DEV_DEBUG=false
 # Enough for the differential test to reach everything it wants to reach.
 export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
-everything=(--lib --test catalog --test decision --test handle --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential)
+# What judges a bug in each crate: tests that need no server.
+declare -A everything=(
+    [billing-stripe]="--all-features --test billing --test signature"
+    [entitlements-core]="--features testkit --lib --test catalog --test decision --test handle --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential"
+    [entitlements-redis]="--lib"
+    [entitlements-sqlx]="--lib --test sqlite"
+    [entitlements-tower]="--features axum,testkit --lib --test suite --test application --test allocations"
+)
 
 broken() {
     echo "$*" >&2
@@ -39,13 +45,16 @@ occurrences() {
 }
 
 # Reads the list, and checks all of it before anything is built.
-names=() files=() texts=() replacements=() selections=() problems=()
+names=() crates=() files=() texts=() replacements=() selections=() problems=()
 check() {
     local number=$((${#names[@]} - 1))
     [[ $number -ge 0 ]] || return 0
-    local name=${names[number]} file=$source/${files[number]:-}
+    : "${crates[number]:=entitlements-core}"
+    local name=${names[number]} file=$tree/${crates[number]}/src/${files[number]:-}
     local count
-    if [[ ! -f $file ]]; then
+    if [[ -z ${everything[${crates[number]}]:-} ]]; then
+        problems+=("$name: nothing judges ${crates[number]}")
+    elif [[ ! -f $file ]]; then
         problems+=("$name: there is no file ${files[number]:-}")
     elif [[ -z ${texts[number]:-} || -z ${selections[number]:-} ]]; then
         problems+=("$name: text or tests are missing")
@@ -58,6 +67,7 @@ while IFS= read -r line || [[ -n $line ]]; do
     rest=${line:6}
     case "${line:0:6}" in
         "bug   ") check; names+=("$rest") ;;
+        "of    ") crates[${#names[@]} - 1]=$rest ;;
         "in    ") files[${#names[@]} - 1]=$rest ;;
         "text  ") texts[${#names[@]} - 1]=$rest ;;
         "now   " | now) replacements[${#names[@]} - 1]=$rest ;;
@@ -81,8 +91,16 @@ is_wanted() {
     return 1
 }
 
+# Runs tests of the crate $1; the rest says which.
 run() {
-    (cd "$tree" && timeout 900 cargo test --quiet -p entitlements-core --features testkit "$@") >"$work/log" 2>&1
+    (cd "$tree" && timeout 900 cargo test --quiet -p "$@") >"$work/log" 2>&1
+}
+
+# Runs all that judge the crate $1.
+run_everything() {
+    local selection
+    read -ra selection <<<"${everything[$1]}"
+    run "$1" "${selection[@]}"
 }
 
 # The first test that failed, and how many more.
@@ -103,24 +121,32 @@ caught() {
     echo "$first"
 }
 
-begun=$SECONDS
-if ! run "${everything[@]}"; then
-    tail -40 "$work/log"
-    broken "the tests fail without any bug"
-fi
-printf 'unchanged: everything passes (%d s)\n' $((SECONDS - begun))
-
 survivors=0 planted=0
+declare -A tried=()
 for number in "${!names[@]}"; do
-    name=${names[number]} file=$source/${files[number]}
+    name=${names[number]} crate=${crates[number]} file=$tree/${crates[number]}/src/${files[number]}
     is_wanted "$name" || continue
+    if [[ -z ${tried[$crate]:-} ]]; then
+        begun=$SECONDS
+        if ! run_everything "$crate"; then
+            tail -40 "$work/log"
+            broken "the tests of $crate fail without any bug"
+        fi
+        printf 'unchanged: everything of %s passes (%d s)\n' "$crate" $((SECONDS - begun))
+        tried[$crate]=yes
+    fi
     planted=$((planted + 1))
     original=$(<"$file")
     printf '%s\n' "${original/"${texts[number]}"/"${replacements[number]:-}"}" >"$file"
     read -ra selection <<<"${selections[number]}"
     by=""
     # What the named tests let through, all of them judge.
-    if ! run "${selection[@]}" || ! run "${everything[@]}"; then
+    case "$crate" in
+        billing-stripe) selection=(--all-features "${selection[@]}") ;;
+        entitlements-core) selection=(--features testkit "${selection[@]}") ;;
+        entitlements-tower) selection=(--features axum,testkit "${selection[@]}") ;;
+    esac
+    if ! run "$crate" "${selection[@]}" || ! run_everything "$crate"; then
         if ! by=$(caught); then
             tail -40 "$work/log"
             broken "$name: does not compile"

@@ -98,9 +98,9 @@ fi
 started=""
 for _ in 1 2 3 4 5; do
     port=$((20000 + RANDOM))
-    # Nothing here outlives the server, so nothing needs to reach the disk.
+    # Nothing here outlives the server, so nothing needs to reach the disk, unless POSTGRES_FSYNC=on asks for it.
     if ${as_owner[@]+"${as_owner[@]}"} "$bin/pg_ctl" -D "$data/cluster" -w -t 60 -l "$data/server.log" -o "-c listen_addresses=127.0.0.1 -p $port \
-        -c unix_socket_directories='$data' -c fsync=off -c full_page_writes=off -c max_connections=200 -c max_locks_per_transaction=512" start >/dev/null 2>&1; then
+        -c unix_socket_directories='$data' -c fsync=${POSTGRES_FSYNC:-off} -c full_page_writes=${POSTGRES_FSYNC:-off} -c max_connections=200 -c max_locks_per_transaction=512" start >/dev/null 2>&1; then
         started=yes
         break
     fi

@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
 # The long proofs, which are too long for every change. Each prints its figures with its seed.
 #
-#     scripts/prove.sh [differential] [fleet] [kill] [model] [periods] [planted] [billing] [peers] [fuzz]
+#     scripts/prove.sh [differential] [fleet] [processes] [kill] [model] [periods] [planted] [spellings] [billing] [peers] [fuzz]
 #
 # All of them unless some are named. Settings, with what they are unless set:
 #
 #     DIFFERENTIAL_CASES=1000000  companies, 10 decisions each; DIFFERENTIAL_SEED=1
 #     FLEET_STEPS=1000000         questions to processes;   FLEET_SEED=1
+#     PROCESSES_FLIPS=10000       plans changed, while the network breaks;  PROCESSES_SEED=1, PROCESSES=2 of them
+#     PROCESSES_OUTAGE_MS=10000   how long each outage of Redis takes
 #     MODEL_OPERATIONS=1000000    operations on each database
 #     KILL_ROUNDS=100             processes killed, for each database; KILL_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
+#     SPELLINGS=1000000           of paths, against every mount of the layer; SPELLINGS_SEED=1
 #     BILLING_ORDERS=all          orders of the webhooks of each story;  BILLING_SEED=1
 #     FUZZ_SECONDS=600            for each target;              FUZZ_SEED=1
 #
@@ -29,6 +32,16 @@ differential() {
 fleet() {
     FLEET_STEPS=${FLEET_STEPS:-1000000} FLEET_SEED=${FLEET_SEED:-1} cargo test --release --quiet -p entitlements-core \
         --all-features --test fleet -- --nocapture differential::
+}
+
+# Processes of their own on PostgreSQL and Redis: how late a change is seen while the network breaks, how long checks take
+# while Redis is killed or hangs, and what it takes to forget many decisions at once.
+processes() {
+    export PROCESSES_FLIPS=${PROCESSES_FLIPS:-10000} PROCESSES_OUTAGE_MS=${PROCESSES_OUTAGE_MS:-10000} PROCESSES_P99=1
+    scripts/postgres.sh scripts/redis.sh cargo test --release --quiet -p platform --all-features --test processes -- \
+        --ignored --nocapture --test-threads=1 flips:: outages:: &&
+        scripts/redis.sh cargo test --release --quiet -p entitlements-redis --all-features --test redis -- --ignored \
+            --nocapture --exact stored::a_hundred_thousand_decisions_of_a_company_go_with_one_command
 }
 
 # Processes that are killed at any moment and started again with the same keys, on SQLite and on PostgreSQL.
@@ -61,10 +74,19 @@ planted() {
     scripts/planted.sh
 }
 
-# Webhooks in every order, each twice, with a crash at every step, against what the fake Stripe shows.
+# Spellings of paths against every mount of the layer: whoever reaches a handler has passed its gate.
+spellings() {
+    SPELLINGS=${SPELLINGS:-1000000} SPELLINGS_SEED=${SPELLINGS_SEED:-1} cargo test --release --quiet -p entitlements-tower \
+        --all-features --test suite -- --nocapture --exact spellings::whoever_reaches_a_handler_has_passed_its_gate
+}
+
+# Webhooks in every order, each twice, with a crash at every step, against what the fake Stripe shows; purchases and reports
+# of usage that are cut at every step. Then all stories, in fewer orders, on SQLite and on PostgreSQL.
 billing() {
     BILLING_ORDERS=${BILLING_ORDERS:-all} BILLING_SEED=${BILLING_SEED:-1} cargo test --release --quiet -p billing-stripe \
-        --all-features --test billing -- --include-ignored --nocapture order:: crash::
+        --all-features --test billing -- --nocapture order:: crash:: usage:: &&
+        cargo test --release --quiet -p platform --test stories -- --nocapture &&
+        BILLING_DATABASE=postgres scripts/postgres.sh cargo test --release --quiet -p platform --test stories -- --nocapture
 }
 
 # The fake Stripe, judged by Stripe's own clients, which are installed into a temporary folder.
@@ -79,13 +101,13 @@ fuzz() {
 
 proofs=("$@")
 if [[ ${#proofs[@]} -eq 0 ]]; then
-    proofs=(differential fleet kill model periods planted billing peers fuzz)
+    proofs=(differential fleet processes kill model periods planted spellings billing peers fuzz)
 fi
 for proof in "${proofs[@]}"; do
     case "$proof" in
-        differential | fleet | kill | model | periods | planted | billing | peers | fuzz) ;;
+        differential | fleet | processes | kill | model | periods | planted | spellings | billing | peers | fuzz) ;;
         *)
-            echo "unknown proof $proof, expected differential, fleet, kill, model, periods, planted, billing, peers or fuzz" >&2
+            echo "unknown proof $proof, expected differential, fleet, processes, kill, model, periods, planted, spellings, billing, peers or fuzz" >&2
             exit 2
             ;;
     esac

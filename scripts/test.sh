@@ -44,7 +44,8 @@ step "Tests on PostgreSQL"
 status=0
 # shellcheck disable=SC2016 # expanded where the server is
 scripts/postgres.sh bash -euc '
-    cargo test -p entitlements-sqlx -p platform --all-features -- --ignored
+    # Those of several processes need Redis as well, and come below.
+    cargo test -p entitlements-sqlx -p platform --all-features -- --ignored --skip flips:: --skip outages::
     if command -v curl >/dev/null; then
         url=$ENTITLEMENTS_TEST_POSTGRES_URL
         [[ $url == *\?* ]] && url+="&" || url+="?"
@@ -65,9 +66,22 @@ elif [[ $status -ne 0 ]]; then
     exit "$status"
 fi
 
-if command -v promtool >/dev/null; then
-    step "Alert rules"
-    promtool check rules examples/platform/alerts.yml
+step "Processes of their own on both servers"
+status=0
+scripts/postgres.sh scripts/redis.sh cargo test -p platform --all-features --test processes -- --ignored || status=$?
+if [[ $status -eq 69 ]]; then
+    missing+=("the tests of several processes, because PostgreSQL or Redis is missing")
+elif [[ $status -ne 0 ]]; then
+    exit "$status"
+fi
+
+step "Metrics and alert rules"
+status=0
+scripts/promtool.sh || status=$?
+if [[ $status -eq 69 ]]; then
+    missing+=("the checks of metrics and alert rules, because promtool or curl is missing")
+elif [[ $status -ne 0 ]]; then
+    exit "$status"
 fi
 
 for what in ${missing[@]+"${missing[@]}"}; do

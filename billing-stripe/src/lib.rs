@@ -11,6 +11,7 @@ mod notice;
 mod prices;
 pub mod signature;
 mod translate;
+mod usage;
 pub mod webhook;
 pub mod wire;
 
@@ -19,4 +20,5 @@ pub use client::{OperationId, StripeClient, StripeConfig, StripeError, StripeErr
 pub use notice::{NoNotices, Notice, Notices};
 pub use prices::{DuplicatePrice, PriceBook};
 pub use translate::{COMPANY_KEY, SEATS_KEY};
+pub use usage::{InvalidEventName, MeterBook, UsageProgress};
 pub use webhook::{Handled, WebhookError, WebhookService, Webhooks};

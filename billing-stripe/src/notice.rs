@@ -31,6 +31,15 @@ pub enum Notice {
         /// When the trial ends.
         trial_end: Option<DateTime<Utc>>,
     },
+    /// Usage that was reported could not be counted.
+    UsageNotCounted {
+        /// The meter at Stripe, if there is one.
+        meter: Option<String>,
+        /// How many records.
+        records: u64,
+        /// Why, in Stripe's words.
+        why: Option<String>,
+    },
 }
 
 /// Tells people.

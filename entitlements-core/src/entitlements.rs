@@ -10,9 +10,11 @@ mod hold;
 mod in_transaction;
 mod lease;
 mod live;
+mod policies;
 mod record;
 mod reserve;
 mod shared;
+mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -27,6 +29,7 @@ pub use builder::EntitlementsBuilder;
 pub use consume::{Consume, Consumption};
 pub use hold::{Acquisition, LevelReport};
 pub use lease::{LeaseTerms, Leased, LeasedMeter};
+use policies::PolicyLoads;
 pub use record::UsageEvent;
 pub use reserve::Reserving;
 use shared::{Missed, SharedCache};
@@ -34,7 +37,7 @@ use shared::{Missed, SharedCache};
 use crate::breaker::Breaker;
 use crate::bus::Bus;
 use crate::cache::SnapshotCache;
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, CatalogHash};
 use crate::clock::Clock;
 use crate::decision::Decision;
 use crate::error::Error;
@@ -83,6 +86,7 @@ pub struct Entitlements(Arc<Shared>);
 struct Shared {
     catalog: ArcSwap<Catalog>,
     policies: ArcSwapOption<PolicySet>,
+    policy_loads: PolicyLoads,
     snapshots: SnapshotCache,
     store: SharedStore,
     clock: Arc<dyn Clock>,
@@ -108,6 +112,12 @@ impl Entitlements {
     #[must_use]
     pub fn catalog(&self) -> Arc<Catalog> {
         self.0.catalog.load_full()
+    }
+
+    /// The fingerprint of the catalog in force: cheaper than the catalog, to see whether it was replaced.
+    #[must_use]
+    pub fn catalog_hash(&self) -> CatalogHash {
+        self.0.catalog.load().hash()
     }
 
     /// Puts another catalog in force, for every call that begins after this one.

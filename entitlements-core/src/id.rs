@@ -162,6 +162,8 @@ ids! {
     EventId,
     /// Something that we ask the billing provider for, once.
     OperationId,
+    /// Usage that the billing provider is told of, once.
+    UsageRecordId,
 }
 
 #[cfg(test)]

@@ -31,6 +31,8 @@ mod memory {
 
     entitlements_core::store_suite!(InMemory);
     entitlements_core::billing_suite!(InMemory);
+    entitlements_core::group_suite!(InMemory);
+    entitlements_core::outbox_suite!(InMemory);
 }
 
 mod shared {

@@ -67,6 +67,12 @@ async fn taken(lease: &LeasedMeter, units: u64) -> bool {
     matches!(lease.consume(amount(units)).await.unwrap(), Leased::Taken)
 }
 
+/// A caller that waits for a while.
+async fn gives_up(lease: &LeasedMeter) {
+    let waiting = lease.consume(Amount::ONE);
+    assert!(tokio::time::timeout(Duration::from_millis(20), waiting).await.is_err());
+}
+
 #[tokio::test(start_paused = true)]
 async fn units_are_taken_in_advance_and_what_was_not_used_goes_back() {
     let world = World::new();
@@ -162,7 +168,7 @@ async fn a_dropped_lease_is_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn units_lost_by_a_crash_come_back_when_the_lease_expires() {
+async fn units_of_a_process_that_crashed_are_never_given_again() {
     let world = World::new();
     let crashed = world.lease(60);
     assert!(taken(&crashed, 1).await);
@@ -170,10 +176,51 @@ async fn units_lost_by_a_crash_come_back_when_the_lease_expires() {
     std::mem::forget(crashed);
     let other = world.lease(10);
     assert!(taken(&other, 40).await);
+    world.clock.advance(TimeDelta::days(6));
+    assert!(!taken(&other, 1).await);
+    other.close().await;
+    assert_eq!(world.used().await, 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn units_lost_by_a_crash_come_back_to_those_who_want_it_so() {
+    let world = World::new();
+    let terms = LeaseTerms::new(amount(60)).coming_back_after_a_crash();
+    let crashed = world.handle().lease(&world.acme, "tokens", terms).unwrap();
+    assert!(taken(&crashed, 1).await);
+    std::mem::forget(crashed);
+    let other = world.lease(10);
+    assert!(taken(&other, 40).await);
     assert!(!taken(&other, 1).await);
     world.clock.advance(TimeDelta::seconds(5));
     assert!(taken(&other, 60).await);
     assert!(!taken(&other, 1).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn units_that_were_given_without_an_answer_are_not_lost() {
+    let world = World::new();
+    let lease = world.lease(60);
+    world.store.lose_answers(true);
+    gives_up(&lease).await;
+    gives_up(&lease).await;
+    world.store.lose_answers(false);
+    assert_eq!(world.used().await, 60);
+    assert!(taken(&lease, 2).await);
+    lease.close().await;
+    assert_eq!(world.used().await, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closed_lease_gives_back_what_came_without_an_answer() {
+    let world = World::new();
+    let lease = world.lease(60);
+    world.store.lose_answers(true);
+    gives_up(&lease).await;
+    world.store.lose_answers(false);
+    assert_eq!(world.used().await, 60);
+    assert_eq!(lease.close().await, Amount::ZERO);
+    assert_eq!(world.used().await, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use entitlements_core::MemoryStore;
 use entitlements_core::testkit::{
-    agrees_with_memory, alert, audit, debit, erasure, gauge, grant, policy, race, receipt, record,
-    reservation, snapshot,
+    agrees_with_memory, alert, audit, billing, debit, erasure, gauge, grant, group, policy, race, receipt,
+    record, reservation, snapshot,
 };
 use wrong::Wrong;
 
@@ -23,7 +23,13 @@ macro_rules! caught {
             let verdict = tokio::spawn(async move { $module::$case(&store).await }).await;
             assert!(verdict.unwrap_err().is_panic());
         }
-    )+};
+    )+
+
+        /// Each wrong store with the case that catches it, as the documentation lists them.
+        const CAUGHT: &[(&str, &str)] = &[
+            $((stringify!($wrong), concat!(stringify!($module), "::", stringify!($case)))),+
+        ];
+    };
 }
 
 caught! {
@@ -63,6 +69,16 @@ caught! {
     recording_half_a_batch_is_caught: RecordsOneByOne by record::a_batch_is_all_or_nothing;
     recording_up_to_the_limit_is_caught: RecordsUpToTheLimit by record::what_has_happened_is_counted_beyond_the_limit;
     mixing_two_states_is_caught: MixesStates by snapshot::a_load_is_one_consistent_view;
+    grouping_in_another_order_is_caught: GroupsInReverse by group::each_debit_of_a_group_gets_its_own_outcome;
+    grouping_by_halves_is_caught: GroupsByHalves by group::a_group_that_fails_changes_nothing;
+    sharing_the_numbers_of_a_group_is_caught: SharesReceipts by group::debits_with_nothing_special_about_them_have_their_receipts;
+    replacing_a_customer_is_caught: ReplacesCustomers by billing::a_company_has_one_customer;
+    syncing_without_the_lock_is_caught: SyncsWithoutTheLock by billing::a_lost_lock_stores_nothing;
+    beginning_an_operation_again_is_caught: BeginsAgain by billing::an_operation_is_begun_once;
+    storing_an_event_again_is_caught: StoresEventsAgain by billing::an_event_is_stored_once;
+    claiming_an_event_again_is_caught: ClaimsAgain by billing::an_event_is_claimed_by_one;
+    finishing_an_event_late_is_caught: FinishesLate by billing::a_late_attempt_ends_nothing;
+    adding_to_plan_features_is_caught: AddsPlanFeatures by billing::plan_features_are_replaced_as_a_whole;
 }
 
 #[tokio::test]
@@ -71,5 +87,16 @@ async fn the_model_catches_what_is_wrong() {
         let store = wrong::Store::new(wrong);
         let verdict = tokio::spawn(async move { agrees_with_memory(&store, 7, 2_000).await }).await;
         assert!(verdict.unwrap_err().is_panic(), "{wrong:?}");
+    }
+}
+
+#[test]
+fn the_documentation_lists_every_wrong_store_with_the_case_that_catches_it() {
+    let list = include_str!("../src/testkit/wrong_stores.md");
+    let rows: Vec<_> = list.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    assert_eq!(rows.len(), CAUGHT.len());
+    for (row, (wrong, case)) in rows.iter().zip(CAUGHT) {
+        let expected = format!("{wrong}` | `{case}` |");
+        assert_eq!(*row, expected);
     }
 }

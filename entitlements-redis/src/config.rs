@@ -26,6 +26,8 @@ pub struct RedisConfig {
     connect_timeout: Duration,
     read_timeout: Duration,
     write_timeout: Duration,
+    #[cfg(feature = "tls")]
+    root: Option<Vec<u8>>,
 }
 
 impl RedisConfig {
@@ -43,6 +45,8 @@ impl RedisConfig {
             connect_timeout: Duration::from_secs(1),
             read_timeout: Duration::from_millis(20),
             write_timeout: Duration::from_millis(100),
+            #[cfg(feature = "tls")]
+            root: None,
         })
     }
 
@@ -80,9 +84,35 @@ impl RedisConfig {
         self
     }
 
+    /// Trusts the certificates in `pem` instead of those that the machine trusts: for servers whose certificates an
+    /// organisation signs itself. Only `rediss://` addresses use it.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn with_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.root = Some(pem.into());
+        self
+    }
+
+    #[cfg(feature = "tls")]
     pub(crate) fn client(&self) -> Result<Client, InvalidRedisConfig> {
-        #[cfg(feature = "tls")]
         provide_cryptography();
+        let Some(root) = self.root.clone().filter(|_| self.is_tls()) else {
+            return Client::open(self.info.clone()).map_err(|_| InvalidRedisConfig::Address);
+        };
+        if !is_certificates(&root) {
+            return Err(InvalidRedisConfig::Certificates);
+        }
+        let trusted = redis::TlsCertificates { client_tls: None, root_cert: Some(root) };
+        Client::build_with_tls(self.info.clone(), trusted).map_err(|_| InvalidRedisConfig::Certificates)
+    }
+
+    #[cfg(feature = "tls")]
+    fn is_tls(&self) -> bool {
+        matches!(self.info.addr(), redis::ConnectionAddr::TcpTls { .. })
+    }
+
+    #[cfg(not(feature = "tls"))]
+    pub(crate) fn client(&self) -> Result<Client, InvalidRedisConfig> {
         Client::open(self.info.clone()).map_err(|_| InvalidRedisConfig::Address)
     }
 
@@ -101,6 +131,16 @@ impl RedisConfig {
     pub(crate) const fn write_timeout(&self) -> Duration {
         self.write_timeout
     }
+}
+
+/// Whether a text holds certificates in PEM. Without one nobody would be trusted, and nobody told.
+#[cfg(feature = "tls")]
+fn is_certificates(pem: &[u8]) -> bool {
+    use rustls::pki_types::CertificateDer;
+    use rustls::pki_types::pem::PemObject as _;
+
+    let mut certificates = CertificateDer::pem_slice_iter(pem).peekable();
+    certificates.peek().is_some() && certificates.all(|certificate| certificate.is_ok())
 }
 
 /// Without a provider TLS would panic where a program has none, or several to choose from.
@@ -135,6 +175,14 @@ mod tests {
             let error = RedisConfig::new(url).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hidden"), "{error:?}");
         }
+    }
+
+    #[cfg(feature = "tls")]
+    #[test]
+    fn certificates_that_are_none_are_refused() {
+        let config = |url| RedisConfig::new(url).unwrap().with_root_certificates("no certificate");
+        assert!(matches!(config("rediss://localhost").client(), Err(InvalidRedisConfig::Certificates)));
+        assert!(config("redis://localhost").client().is_ok());
     }
 
     #[test]

@@ -61,6 +61,9 @@ pub enum InvalidRedisConfig {
     /// The address is none of a Redis server. What it says is left out: it may hold a password.
     #[error("the address is no redis:// or rediss:// address")]
     Address,
+    /// The certificates to trust cannot be read.
+    #[error("the root certificates are no certificates in PEM")]
+    Certificates,
     /// The prefix has characters that decide where keys are kept.
     #[error("a key prefix must not contain braces or control characters")]
     Prefix,

@@ -129,18 +129,42 @@ mod tests {
         }
     }
 
+    /// The slot of a key, as the specification of Redis clusters has it: CRC-16/XMODEM of what stands between the first
+    /// `{` and the next `}`, or of all of it.
+    fn slot(key: &str) -> u16 {
+        let tag = key.split_once('{').and_then(|(_, rest)| rest.split_once('}')).map(|(tag, _)| tag);
+        let hashed = tag.filter(|tag| !tag.is_empty()).unwrap_or(key);
+        let crc = hashed.bytes().fold(0_u16, |crc, byte| {
+            (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| {
+                (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 }
+            })
+        });
+        crc % 16384
+    }
+
+    #[test]
+    fn slots_are_those_of_redis() {
+        // The check value of CRC-16/XMODEM, and answers of CLUSTER KEYSLOT.
+        assert_eq!(slot("123456789"), 0x31c3);
+        assert_eq!([slot("foo"), slot("{foo}.bar"), slot("x{}y"), slot("")], [12182, 12182, slot("x{}y"), 0]);
+        assert_ne!(slot("x{}y"), slot("z{}y"));
+    }
+
     #[test]
     fn a_company_has_one_slot() {
         let keys = Keys::new("x:");
+        let mut slots = std::collections::HashSet::new();
         for name in hostile_ids() {
             let company = CompanyId::new(&name).unwrap();
-            let slot = |text: &str| {
-                let (_, rest) = text.split_once('{').unwrap();
-                rest.split_once('}').unwrap().0.to_owned()
-            };
-            let decision = keys.decision(&key(&name, Some("{u}"), "f}{", Some("{r}")));
-            assert_eq!(slot(&decision), slot(&keys.fence(&company)));
-            assert!(!slot(&decision).is_empty());
+            let fence = slot(&keys.fence(&company));
+            for user in [None, Some("{u}"), Some("}"), Some("u")] {
+                for (feature, resource) in [("f", None), ("f}{", Some("{r}")), ("f", Some("r"))] {
+                    assert_eq!(slot(&keys.decision(&key(&name, user, feature, resource))), fence, "{name}");
+                }
+            }
+            slots.insert(fence);
         }
+        // Companies are spread: it is their names that make the slot.
+        assert!(slots.len() > 20, "{}", slots.len());
     }
 }

@@ -13,6 +13,8 @@ mod billing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod chain;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod connections;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod decisions;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod error;
@@ -20,6 +22,8 @@ mod error;
 mod facts;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod gauges;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod migrations;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod paging;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
@@ -32,6 +36,8 @@ mod reservations;
 mod rows;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod sql;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod usage_outbox;
 
 #[cfg(feature = "postgres")]
 pub use postgres::{

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::CompanyId;
 use entitlements_core::store::{StoreError, StoreErrorKind};
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome};
+use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, Split};
 
 use crate::error::corrupt;
 use crate::reservations::counters;
@@ -27,6 +27,65 @@ pub(crate) fn made(
     used: i64,
     split: &str,
 ) -> Result<Receipt, StoreError> {
+    receipt_of(operation, debit, used, many::<SplitRow, _>(operation, split)?)
+}
+
+/// The receipt of units that were just taken from the one counter of a debit.
+pub(crate) fn made_plainly(
+    operation: &'static str,
+    debit: &Debit,
+    counter: &Counter,
+    used: i64,
+) -> Result<DebitOutcome, StoreError> {
+    let part = Split {
+        meter: counter.meter.clone(),
+        bucket: counter.bucket.clone(),
+        period_start: kept(counter.period.start),
+        amount: debit.amount,
+    };
+    receipt_of(operation, debit, used, vec![part]).map(DebitOutcome::Recorded)
+}
+
+/// The counter of a debit that takes from one, if whether one of its thresholds is crossed can be seen by counting those below.
+pub(crate) fn only_counter(debit: &Debit) -> Option<&Counter> {
+    let [bucket] = debit.buckets.as_slice() else { return None };
+    let [counter] = bucket.counters.as_slice() else { return None };
+    let is_plain = debit.tallies.is_empty() && counter.alerts.is_sorted_by_key(|(_, threshold)| *threshold);
+    is_plain.then_some(counter)
+}
+
+/// The units of debits up to each of them, itself included; nothing if they do not fit into a number.
+pub(crate) fn sums(debits: &[Debit]) -> Option<Vec<i64>> {
+    let mut sum = 0_i64;
+    let units = debits.iter().map(|debit| debit.amount.as_i64());
+    units
+        .map(|units| {
+            sum = sum.checked_add(units)?;
+            Some(sum)
+        })
+        .collect()
+}
+
+/// How the split of a receipt begins that lists this counter alone, up to the units.
+pub(crate) fn beginning(counter: &Counter) -> String {
+    let counter = serde_json::json!([
+        counter.meter,
+        counter.bucket.to_string(),
+        counter.period.start.timestamp_micros(),
+        counter.period.end.map(|end| end.timestamp_micros()),
+    ]);
+    let mut text = format!("[{counter}");
+    text.pop();
+    text.push(',');
+    text
+}
+
+fn receipt_of(
+    operation: &'static str,
+    debit: &Debit,
+    used: i64,
+    split: Vec<Split>,
+) -> Result<Receipt, StoreError> {
     Ok(Receipt {
         id: debit.receipt.clone(),
         company: debit.company.clone(),
@@ -35,7 +94,7 @@ pub(crate) fn made(
         meter: debit.meter.clone(),
         amount: debit.amount,
         at: kept(debit.at),
-        split: many::<SplitRow, _>(operation, split)?,
+        split,
         used: Amount::try_from(used).map_err(corrupt(operation))?,
         limit: debit.limit,
         resets_at: debit.resets_at.map(kept),
@@ -86,6 +145,22 @@ pub(crate) fn events_json(
 #[cfg(feature = "sqlite")]
 pub(crate) fn debits_json(debits: &[Debit]) -> String {
     serde_json::Value::Array(debits.iter().map(|debit| row(debit, debit)).collect()).to_string()
+}
+
+/// Debits of one counter as the statement reads them, with the units up to each.
+#[cfg(feature = "sqlite")]
+pub(crate) fn plain_debits_json(debits: &[Debit], sums: &[i64]) -> String {
+    let row = |(debit, sum): (&Debit, &i64)| {
+        serde_json::json!([
+            debit.key,
+            debit.receipt,
+            debit.user,
+            debit.amount,
+            debit.at.timestamp_micros(),
+            sum
+        ])
+    };
+    serde_json::Value::Array(debits.iter().zip(sums).map(row).collect()).to_string()
 }
 
 /// What a statement reads of a debit, with the counters of another that differs in nothing else.

@@ -33,6 +33,7 @@ pub struct EntitlementLayerBuilder<D = ProblemJson> {
     resource: Option<ResourceOf>,
     challenge: HeaderValue,
     callers_keys: bool,
+    limits: bool,
     settlement_capacity: usize,
     extractors: bool,
     deny: D,
@@ -44,12 +45,13 @@ impl EntitlementLayerBuilder {
             entitlements,
             identify: Arc::new(identify),
             fail_mode,
-            rules: RuleSource { catalog: true, code: Vec::new(), unmatched: None },
+            rules: RuleSource { catalog: true, code: Vec::new(), declared: Vec::new(), unmatched: None },
             action: None,
             context: None,
             resource: None,
             challenge: HeaderValue::from_static("Bearer"),
             callers_keys: false,
+            limits: false,
             settlement_capacity: 10_000,
             extractors: false,
             deny: ProblemJson::new(),
@@ -68,6 +70,38 @@ impl<D> EntitlementLayerBuilder<D> {
     /// Adds a rule.
     pub fn route(mut self, rule: Rule) -> Self {
         self.rules.code.push(rule);
+        self
+    }
+
+    /// Names the routes that the application has, as `METHOD /path` or `/path`. A layer that has no rule for one of them is
+    /// not built, and a catalog that takes such a rule away is not put in force: so no route is forgotten.
+    ///
+    /// A route that everybody may use gets a rule without a feature.
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements};
+    /// use entitlements_tower::{EntitlementLayer, FailMode, Rule, subject_extension};
+    ///
+    /// # let catalog = Catalog::parse("catalog.toml", r#"
+    /// #     schema = 1
+    /// #     past_due_grace = "7d"
+    /// #     [features]
+    /// #     export = { type = "flag" }
+    /// #     [plans.pro.grants]
+    /// #     export = true
+    /// # "#)?;
+    /// # let entitlements = Entitlements::builder(catalog).build();
+    /// let layer = EntitlementLayer::builder(entitlements, subject_extension(), FailMode::Closed)
+    ///     .route(Rule::new("GET /export").require("export"))
+    ///     .route(Rule::new("GET /healthz"))
+    ///     .declared(["GET /export", "GET /healthz", "DELETE /reports/{id}"])
+    ///     .build();
+    /// let forgotten = layer.unwrap_err().to_string();
+    /// assert_eq!(forgotten, "rule `DELETE /reports/{id}`: the application declares it, and no rule is for it");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn declared(mut self, routes: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.rules.declared = routes.into_iter().map(Into::into).collect();
         self
     }
 
@@ -113,6 +147,16 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
+    /// Says in responses what is left of the quota that a request used: `RateLimit-Policy` and `RateLimit`, by
+    /// [draft 11](https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11/) of the IETF. Off by default.
+    ///
+    /// Only responses of metered rules to callers who are known have them, and no redirection. An unlimited quota says
+    /// nothing. The window `w` is there for quotas by hour, day and week, whose periods are of one length.
+    pub const fn rate_limit_headers(mut self, on: bool) -> Self {
+        self.limits = on;
+        self
+    }
+
     /// How many refunds and late charges may wait; 10,000 if it is not set. What does not fit is lost, counted and
     /// logged.
     pub const fn settlement_capacity(mut self, capacity: usize) -> Self {
@@ -139,6 +183,7 @@ impl<D> EntitlementLayerBuilder<D> {
             resource: self.resource,
             challenge: self.challenge,
             callers_keys: self.callers_keys,
+            limits: self.limits,
             settlement_capacity: self.settlement_capacity,
             extractors: self.extractors,
             deny,
@@ -149,7 +194,8 @@ impl<D> EntitlementLayerBuilder<D> {
     ///
     /// # Errors
     ///
-    /// [`RuleError`] with every rule that is malformed, conflicts with another, or names what the catalog does not have.
+    /// [`RuleError`] with every rule that is malformed, conflicts with another, or names what the catalog does not have;
+    /// without such, with every [declared](Self::declared) route that has no rule.
     pub fn build(self) -> Result<EntitlementLayer<D>, RuleError> {
         let since = self.entitlements.now();
         let shared = Shared {
@@ -162,6 +208,7 @@ impl<D> EntitlementLayerBuilder<D> {
             resource: self.resource,
             challenge: self.challenge,
             callers_keys: self.callers_keys,
+            limits: self.limits,
             since,
             said_missing: AtomicBool::new(false),
         };

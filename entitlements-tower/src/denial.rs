@@ -1,7 +1,8 @@
 //! Denials: why a request does not reach its handler.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::{Decision, Reason};
-use http::header::WWW_AUTHENTICATE;
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
 use crate::problem::Problem;
@@ -16,13 +17,23 @@ pub enum Denial {
         challenge: HeaderValue,
     },
     /// The subject is not entitled.
-    NotEntitled(Box<Decision>),
+    NotEntitled {
+        /// The decision.
+        decision: Box<Decision>,
+        /// When it was made, by the handle's clock.
+        at: DateTime<Utc>,
+    },
     /// No rule matches the request, and such requests are refused.
     NoRule,
     /// The idempotency key was used before with other arguments.
     IdempotencyConflict,
     /// The idempotency key cannot be read.
     InvalidIdempotencyKey,
+    /// How many units, or which resource, the request asks for cannot be read.
+    Invalid {
+        /// What is wrong, for the caller.
+        detail: String,
+    },
     /// It could not be decided, because a dependency is unavailable.
     Unavailable,
     /// It could not be decided, because something is wrong inside.
@@ -35,10 +46,10 @@ impl Denial {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
-            Self::NotEntitled(decision) => status_of(decision.reason),
+            Self::NotEntitled { decision, .. } => status_of(decision.reason),
             Self::NoRule => StatusCode::FORBIDDEN,
             Self::IdempotencyConflict => StatusCode::CONFLICT,
-            Self::InvalidIdempotencyKey => StatusCode::BAD_REQUEST,
+            Self::InvalidIdempotencyKey | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -49,10 +60,10 @@ impl Denial {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated { .. } => "unauthenticated",
-            Self::NotEntitled(decision) => decision.reason.code(),
+            Self::NotEntitled { decision, .. } => decision.reason.code(),
             Self::NoRule => Reason::NotGranted.code(),
             Self::IdempotencyConflict => "idempotency_conflict",
-            Self::InvalidIdempotencyKey => "invalid",
+            Self::InvalidIdempotencyKey | Self::Invalid { .. } => "invalid",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
         }
@@ -62,7 +73,25 @@ impl Denial {
     #[must_use]
     pub fn decision(&self) -> Option<&Decision> {
         match self {
-            Self::NotEntitled(decision) => Some(decision),
+            Self::NotEntitled { decision, .. } => Some(decision),
+            _ => None,
+        }
+    }
+
+    /// In how many seconds it makes sense to ask again, at least 1; `None` if waiting does not help, or takes longer than
+    /// a minute.
+    ///
+    /// Clients honour `Retry-After` by waiting, and would hang until the end of a month. When a quota is fresh again is in
+    /// the body.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<u64> {
+        const LONGEST: TimeDelta = TimeDelta::minutes(1);
+        match self {
+            Self::Unavailable => Some(1),
+            Self::NotEntitled { decision, at } if decision.reason == Reason::QuotaExceeded => {
+                let wait = decision.quota.as_ref()?.resets_at?.signed_duration_since(at);
+                (wait <= LONGEST).then(|| seconds_up(wait).max(1))
+            }
             _ => None,
         }
     }
@@ -75,16 +104,29 @@ impl Denial {
             Self::Unauthenticated { challenge } => new("Authentication required")
                 .detail("the request names nobody who is known")
                 .header(WWW_AUTHENTICATE, challenge.clone()),
-            Self::NotEntitled(decision) => Problem::from(&**decision),
+            Self::NotEntitled { decision, .. } => {
+                let problem = Problem::from(&**decision);
+                match self.retry_after() {
+                    Some(seconds) => problem.header(RETRY_AFTER, HeaderValue::from(seconds)),
+                    None => problem,
+                }
+            }
             Self::NoRule => new("Not granted").detail("no rule admits this request"),
             Self::IdempotencyConflict => new("The idempotency key was used before")
                 .detail("the idempotency key was used before with other arguments"),
             Self::InvalidIdempotencyKey => new("The idempotency key is invalid")
                 .detail("`Idempotency-Key` must be there once, with 1 to 128 printable ASCII characters"),
+            Self::Invalid { detail } => new("The request is invalid").detail(detail),
             Self::Unavailable => Problem::unavailable(),
             Self::Internal => Problem::internal(),
         }
     }
+}
+
+/// Whole seconds, of which the last may not be full; 0 for the past.
+pub(crate) fn seconds_up(wait: TimeDelta) -> u64 {
+    let whole = u64::try_from(wait.num_seconds()).unwrap_or_default();
+    whole.saturating_add(u64::from(wait.subsec_nanos() > 0))
 }
 
 /// The HTTP status of a denial with that reason: 402 when paying would help, 403 otherwise.

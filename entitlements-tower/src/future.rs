@@ -11,7 +11,8 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::deny::Deny;
-use crate::in_handler::Tickets;
+use crate::gate::Gate;
+use crate::in_handler::Later;
 use crate::pending::Pending;
 use crate::ticket::Ticket;
 
@@ -36,21 +37,22 @@ pin_project! {
         Passed {
             #[pin]
             inner: S::Future,
-            later: Option<Tickets>,
+            later: Option<Later<D>>,
         },
         /// The facts are asked; the inner service waits, ready.
         Asking {
             pending: Pending,
-            waiting: Option<(S, Request<A>)>,
-            later: Option<Tickets>,
+            waiting: Option<Box<(S, Request<A>)>>,
+            later: Option<Later<D>>,
+            gate: Gate,
             deny: Arc<D>,
         },
         /// The inner service was called.
         Admitted {
             #[pin]
             inner: S::Future,
-            ticket: Option<Ticket>,
-            later: Option<Tickets>,
+            ticket: Option<Box<Ticket>>,
+            later: Option<Later<D>>,
         },
         /// The answer is known.
         Denied {
@@ -64,7 +66,10 @@ where
     S: Service<Request<A>>,
 {
     /// Calls the inner service, which is ready.
-    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Tickets>) -> Self {
+    pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
+        if later.is_none() {
+            return Self { state: State::Passed { inner: ready.call(request), later } };
+        }
         let watch = Watch { ticket: None, later };
         let inner = ready.call(request);
         let (_, later) = watch.seen_off();
@@ -79,20 +84,23 @@ where
     pub(crate) fn admitted(
         ready: &mut S,
         request: Request<A>,
-        ticket: Ticket,
-        later: Option<Tickets>,
+        ticket: Box<Ticket>,
+        later: Option<Later<D>>,
     ) -> Self {
         Self { state: call(ready, request, ticket, later) }
     }
 
-    pub(crate) const fn asking(
+    pub(crate) fn asking(
         pending: Pending,
         ready: S,
         request: Request<A>,
-        later: Option<Tickets>,
+        later: Option<Later<D>>,
+        gate: Gate,
         deny: Arc<D>,
     ) -> Self {
-        Self { state: State::Asking { pending, waiting: Some((ready, request)), later, deny } }
+        Self {
+            state: State::Asking { pending, waiting: Some(Box::new((ready, request))), later, gate, deny },
+        }
     }
 }
 
@@ -107,27 +115,31 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
+                StateProj::Passed { inner, later: None } => return inner.poll(context),
                 StateProj::Passed { inner, later } => {
                     let watch = Watch { ticket: None, later: later.take() };
                     let polled = inner.poll(context);
                     (_, *later) = watch.seen_off();
-                    let result = ready!(polled);
-                    end(None, later.take(), &result);
+                    let mut result = ready!(polled);
+                    end(None, later.take(), &mut result);
                     return Poll::Ready(result);
                 }
-                StateProj::Asking { pending, waiting, later, deny } => {
+                StateProj::Asking { pending, waiting, later, gate, deny } => {
                     let decided = ready!(Pin::new(pending).poll(context));
                     // Taken once: a future is not polled again after it was ready.
-                    let Some((service, request)) = waiting.take() else { return Poll::Pending };
+                    let Some(waiting) = waiting.take() else { return Poll::Pending };
+                    let (service, request) = *waiting;
                     match decided {
                         Ok(ticket) => {
                             let mut service = service;
-                            call(&mut service, request, ticket, later.take())
+                            call(&mut service, request, Box::new(ticket), later.take())
                         }
                         Err(denial) => {
                             drop(service);
                             let (parts, _) = request.into_parts();
-                            State::Denied { response: Some(deny.respond(&denial, &parts)) }
+                            let mut response = deny.respond(&denial, &parts);
+                            gate.announce(&denial, response.headers_mut());
+                            State::Denied { response: Some(response) }
                         }
                     }
                 }
@@ -135,8 +147,8 @@ where
                     let watch = Watch { ticket: ticket.take(), later: later.take() };
                     let polled = inner.poll(context);
                     (*ticket, *later) = watch.seen_off();
-                    let result = ready!(polled);
-                    end(ticket.take(), later.take(), &result);
+                    let mut result = ready!(polled);
+                    end(ticket.take(), later.take(), &mut result);
                     return Poll::Ready(result);
                 }
                 StateProj::Denied { response } => {
@@ -153,8 +165,8 @@ where
 fn call<S, A, D>(
     service: &mut S,
     mut request: Request<A>,
-    mut ticket: Ticket,
-    later: Option<Tickets>,
+    mut ticket: Box<Ticket>,
+    later: Option<Later<D>>,
 ) -> State<S, A, D>
 where
     S: Service<Request<A>>,
@@ -167,45 +179,54 @@ where
 }
 
 /// Ends every ticket of a request: the rule's first, then those that were made within the handler.
-fn end<B, E>(ticket: Option<Ticket>, later: Option<Tickets>, result: &Result<Response<B>, E>) {
+fn end<B, E, D: Deny<B>>(
+    ticket: Option<Box<Ticket>>,
+    later: Option<Later<D>>,
+    result: &mut Result<Response<B>, E>,
+) {
     if let Ok(response) = result {
-        let (status, headers) = (response.status(), response.headers());
+        if let Some(later) = &later {
+            later.answer(response);
+        }
+        let status = response.status();
+        let headers = response.headers_mut();
         if let Some(ticket) = ticket {
+            ticket.announce(status, headers);
             ticket.finish(status, headers);
         }
         if let Some(later) = later {
-            later.finish(status, headers);
+            later.tickets.finish(status, headers);
         }
     } else {
         if let Some(ticket) = ticket {
             ticket.fail();
         }
         if let Some(later) = later {
-            later.fail();
+            later.tickets.fail();
         }
     }
 }
 
 /// Holds the tickets while the inner service runs. A panic unwinds through it, and then the request has failed.
-struct Watch {
-    ticket: Option<Ticket>,
-    later: Option<Tickets>,
+struct Watch<D> {
+    ticket: Option<Box<Ticket>>,
+    later: Option<Later<D>>,
 }
 
-impl Watch {
+impl<D> Watch<D> {
     /// No panic: the tickets go on.
-    fn seen_off(mut self) -> (Option<Ticket>, Option<Tickets>) {
+    fn seen_off(mut self) -> (Option<Box<Ticket>>, Option<Later<D>>) {
         (self.ticket.take(), self.later.take())
     }
 }
 
-impl Drop for Watch {
+impl<D> Drop for Watch<D> {
     fn drop(&mut self) {
         if let Some(ticket) = self.ticket.take() {
             ticket.fail();
         }
         if let Some(later) = self.later.take() {
-            later.fail();
+            later.tickets.fail();
         }
     }
 }

@@ -1,14 +1,16 @@
 //! The gate: from the head of a request to a verdict, for tower and for every other kind of proxy.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
-use entitlements_core::catalog::Unmatched;
-use entitlements_core::{Action, Context, Entitlements, Subject};
+use entitlements_core::catalog::{Consume, Unmatched};
+use entitlements_core::{Action, Context, Decision, Entitlements, Request, Subject};
 use http::request::Parts;
-use http::{HeaderValue, Method};
+use http::{HeaderMap, HeaderValue, Method};
+use tracing::Span;
 
 use crate::action::action_of;
 use crate::charge::Charges;
@@ -17,13 +19,16 @@ use crate::denial::Denial;
 use crate::fail::FailMode;
 use crate::identity::{Identify, Identity, IdentityError};
 use crate::key::CallersKey;
+use crate::limits::{self, Shown};
 use crate::matching::{RequestPath, RouteParams};
-use crate::pending::{Asked, Pending};
+use crate::pending::{self, Asked, Pending};
+use crate::read;
 use crate::rule::Rule;
 use crate::rules::{CompiledRule, RuleError};
 use crate::settle::{SettlementStats, Settlements};
 use crate::table::{RuleSource, Table};
 use crate::ticket::Ticket;
+use crate::trace;
 
 pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
 pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
@@ -39,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) resource: Option<ResourceOf>,
     pub(crate) challenge: HeaderValue,
     pub(crate) callers_keys: bool,
+    /// Whether responses say what is left of a quota.
+    pub(crate) limits: bool,
     pub(crate) settlements: Settlements,
     pub(crate) since: DateTime<Utc>,
     pub(crate) said_missing: AtomicBool,
@@ -70,6 +77,30 @@ pub enum Verdict {
     Ask(Pending),
 }
 
+/// What a gate says at once, with `T` for what is allowed.
+pub(crate) enum Begun<T> {
+    Pass,
+    Deny(Denial),
+    Allowed(T),
+    Ask(Pending),
+}
+
+/// What is allowed at once.
+pub(crate) enum Allowed {
+    /// Whatever becomes of the request, there is nothing left to do.
+    ForGood(Decision),
+    /// The ticket sees to what is left.
+    For(Box<Ticket>),
+}
+
+/// What a request is about.
+struct Question<'a> {
+    action: Action,
+    resource: Option<String>,
+    context: Option<Cow<'a, Context>>,
+    consume: Option<Consume>,
+}
+
 impl Gate {
     pub(crate) fn new(shared: Arc<Shared>, source: RuleSource) -> Result<Self, RuleError> {
         let table = Table::new(source, &shared.entitlements.catalog())?;
@@ -78,7 +109,7 @@ impl Gate {
 
     /// Another gate that shares all but the rules: it has only this one.
     pub(crate) fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        let source = RuleSource { catalog: false, code: vec![rule], unmatched: None };
+        let source = RuleSource { catalog: false, code: vec![rule], declared: Vec::new(), unmatched: None };
         Self::new(Arc::clone(&self.0.shared), source)
     }
 
@@ -114,35 +145,135 @@ impl Gate {
     /// ```
     #[must_use]
     pub fn begin(&self, parts: &Parts) -> Verdict {
-        let shared = self.shared();
-        let rules = self.0.table.rules(&shared.entitlements.catalog());
+        let begun = self.begin_with(parts, |rule, subject, decision| {
+            Box::new(self.ticket(parts, rule, subject, decision))
+        });
+        match begun {
+            Begun::Pass => Verdict::Pass,
+            Begun::Deny(denial) => Verdict::Deny(denial),
+            Begun::Allowed(ticket) => Verdict::Admit(ticket),
+            Begun::Ask(pending) => Verdict::Ask(pending),
+        }
+    }
+
+    /// The same for the layer: what is allowed at once, and leaves nothing to do afterwards, gets no ticket.
+    pub(crate) fn begin_lightly(&self, parts: &Parts) -> Begun<Allowed> {
+        let says_what_is_left = self.shared().limits;
+        self.begin_with(parts, |rule, subject, decision| {
+            if rule.track.is_none() && !says_what_is_left {
+                Allowed::ForGood(decision)
+            } else {
+                Allowed::For(Box::new(self.ticket(parts, rule, subject, decision)))
+            }
+        })
+    }
+
+    fn ticket(
+        &self,
+        parts: &Parts,
+        rule: &Arc<CompiledRule>,
+        subject: Subject,
+        decision: Decision,
+    ) -> Ticket {
+        let quotas = Shown::list(self.shared(), Some(&decision), None);
+        let charges = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
+        Ticket::new(self.clone(), Arc::clone(rule), subject, Some(decision), None, charges).showing(quotas)
+    }
+
+    fn begin_with<T>(
+        &self,
+        parts: &Parts,
+        allowed: impl FnOnce(&Arc<CompiledRule>, Subject, Decision) -> T,
+    ) -> Begun<T> {
+        let rules = self.0.table.rules(&self.shared().entitlements);
         let path = RequestPath::of(parts);
         let Some(rule) = rules.find(&parts.method, &path) else {
             self.0.table.watch.unmatched(path.matched);
             return match rules.unmatched {
-                Unmatched::Allow => Verdict::Pass,
+                Unmatched::Allow => Begun::Pass,
                 Unmatched::Deny => {
                     tracing::info!("denied: no entitlement rule admits the request");
-                    Verdict::Deny(Denial::NoRule)
+                    Begun::Deny(Denial::NoRule)
                 }
             };
         };
         rule.hit();
         if !rule.gates() {
-            return Verdict::Pass;
+            return Begun::Pass;
         }
-        let subject = match self.subject(parts) {
-            Ok(subject) => subject,
-            Err(denial) => return Verdict::Deny(denial),
-        };
-        match self.ask(parts, &path, rule, subject) {
-            Ok(asked) => match asked.decide_warm() {
-                Some(Ok(decision)) => Verdict::Admit(Box::new(asked.admit(decision))),
-                Some(Err(denial)) => Verdict::Deny(denial),
-                None => Verdict::Ask(Pending::new(asked)),
+        let span = trace::span(&rule.label);
+        let entered = span.enter();
+        let asked = self.subject(parts).and_then(|subject| {
+            let question = self.question(parts, &path, rule)?;
+            Ok((subject, question))
+        });
+        let decided = match asked {
+            Ok((subject, question)) => match self.decide_warm(rule, &subject, &question) {
+                Some(decision) => pending::judged(self.shared(), rule, &span, decision)
+                    .map(|decision| allowed(rule, subject, decision)),
+                None => {
+                    let asked = self.ask(parts, &path, rule, subject, question, &span);
+                    drop(entered);
+                    match asked {
+                        Ok(asked) => return Begun::Ask(Pending::new(asked)),
+                        Err(denial) => Err(denial),
+                    }
+                }
             },
-            Err(denial) => Verdict::Deny(denial),
+            Err(denial) => Err(denial),
+        };
+        trace::ended(&span, &decided);
+        match decided {
+            Ok(allowed) => Begun::Allowed(allowed),
+            Err(denial) => Begun::Deny(denial),
         }
+    }
+
+    /// What the request is about, read from its head.
+    fn question<'a>(
+        &self,
+        parts: &'a Parts,
+        path: &RequestPath<'_>,
+        rule: &Arc<CompiledRule>,
+    ) -> Result<Question<'a>, Denial> {
+        let shared = self.shared();
+        let named = shared.action.as_ref().and_then(|action| action(&parts.method));
+        let context = match &shared.context {
+            Some(context) => context(parts).map(Cow::Owned),
+            None => parts.extensions.get::<Context>().map(Cow::Borrowed),
+        };
+        let params = || RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) };
+        let resource = match (&rule.resource, &shared.resource) {
+            (Some(from), _) => read::resource(from, parts, &params())?,
+            (None, Some(of)) => of(parts, &params()).map(read::valid).transpose()?,
+            (None, None) => None,
+        };
+        let mut consume = rule.consume.clone();
+        if let (Some(consume), Some(units)) = (&mut consume, &rule.units) {
+            consume.amount = read::units(units, parts, &params())?;
+        }
+        Ok(Question { action: named.unwrap_or_else(|| action_of(&parts.method)), resource, context, consume })
+    }
+
+    /// The decision at once, if nothing is charged and the facts are in memory.
+    fn decide_warm(
+        &self,
+        rule: &CompiledRule,
+        subject: &Subject,
+        question: &Question<'_>,
+    ) -> Option<Decision> {
+        let (Some(require), None) = (&rule.require, &question.consume) else { return None };
+        let mut request = Request::new(subject, require.feature, require.action.unwrap_or(question.action));
+        request.resource = question.resource.as_deref();
+        if let Some(context) = &question.context {
+            request.context = context;
+        }
+        let decision = self.shared().entitlements.check_warm(&request)?;
+        #[cfg(feature = "rt")]
+        if rule.track.is_some() {
+            self.shared().settlements.remember_runtime();
+        }
+        Some(decision)
     }
 
     fn ask(
@@ -151,18 +282,11 @@ impl Gate {
         path: &RequestPath<'_>,
         rule: &Arc<CompiledRule>,
         subject: Subject,
+        question: Question<'_>,
+        span: &Span,
     ) -> Result<Asked, Denial> {
-        let shared = self.shared();
-        let named = shared.action.as_ref().and_then(|action| action(&parts.method));
-        let context = match &shared.context {
-            Some(context) => context(parts),
-            None => parts.extensions.get::<Context>().cloned(),
-        };
-        let resource = shared.resource.as_ref().and_then(|resource| {
-            resource(parts, &RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) })
-        });
-        let charged = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
-        let key = if shared.callers_keys && rule.consume.is_some() {
+        let Question { action, resource, context, consume } = question;
+        let key = if self.shared().callers_keys && consume.is_some() {
             CallersKey::read(parts, path.raw).map_err(|_| Denial::InvalidIdempotencyKey)?
         } else {
             None
@@ -170,12 +294,14 @@ impl Gate {
         Ok(Asked {
             gate: self.clone(),
             rule: Arc::clone(rule),
+            consume,
             subject,
-            action: named.unwrap_or_else(|| action_of(&parts.method)),
+            action,
             resource,
-            context,
+            context: context.map(Cow::into_owned),
             key,
-            charged,
+            charged: parts.extensions.get::<Charges>().cloned().unwrap_or_default(),
+            span: span.clone(),
         })
     }
 
@@ -195,10 +321,17 @@ impl Gate {
         Err(Denial::Unauthenticated { challenge: shared.challenge.clone() })
     }
 
+    /// Says in the headers of a denial's response what is left of the quota that is the reason, where
+    /// [`rate_limit_headers`](crate::EntitlementLayerBuilder::rate_limit_headers) are switched on. The layer does it by
+    /// itself.
+    pub fn announce(&self, denial: &Denial, headers: &mut HeaderMap) {
+        limits::denied(self.shared(), denial, headers);
+    }
+
     /// Which rules were hit so far, and which routes have none.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
-        self.0.table.coverage(&self.shared().entitlements.catalog())
+        self.0.table.coverage(&self.shared().entitlements)
     }
 
     /// Counts of refunds and late charges.

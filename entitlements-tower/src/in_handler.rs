@@ -4,8 +4,11 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use http::{HeaderMap, StatusCode};
+use http::request::Parts;
+use http::{HeaderMap, Response, StatusCode};
 
+use crate::denial::Denial;
+use crate::deny::Deny;
 use crate::gate::Gate;
 use crate::ticket::Ticket;
 
@@ -24,8 +27,9 @@ impl Tickets {
     }
 
     /// The response is known.
-    pub(crate) fn finish(&self, status: StatusCode, headers: &HeaderMap) {
+    pub(crate) fn finish(&self, status: StatusCode, headers: &mut HeaderMap) {
         for ticket in self.take() {
+            ticket.announce(status, headers);
             ticket.finish(status, headers);
         }
     }
@@ -35,6 +39,33 @@ impl Tickets {
         for ticket in self.take() {
             ticket.fail();
         }
+    }
+}
+
+/// In the extensions of a response: an extractor has denied the request, and the layer answers in its own way.
+#[derive(Clone)]
+pub(crate) struct DeniedInHandler {
+    pub(crate) denial: Denial,
+    /// The head of the request.
+    pub(crate) parts: Arc<Parts>,
+}
+
+/// What is left to do for extractors when the response is known.
+pub(crate) struct Later<D> {
+    pub(crate) tickets: Tickets,
+    pub(crate) gate: Gate,
+    pub(crate) deny: Arc<D>,
+}
+
+impl<D> Later<D> {
+    /// Answers in the layer's own way if an extractor has denied the request.
+    pub(crate) fn answer<B>(&self, response: &mut Response<B>)
+    where
+        D: Deny<B>,
+    {
+        let Some(denied) = response.extensions_mut().remove::<DeniedInHandler>() else { return };
+        *response = self.deny.respond(&denied.denial, &denied.parts);
+        self.gate.announce(&denied.denial, response.headers_mut());
     }
 }
 
@@ -102,11 +133,10 @@ impl InHandler {
     #[cfg(feature = "axum")]
     pub(crate) async fn ask(
         &self,
-        parts: &mut http::request::Parts,
+        parts: &mut Parts,
         feature: &'static str,
         asks: Asks,
-    ) -> Result<(), crate::denial::Denial> {
-        use crate::denial::Denial;
+    ) -> Result<(), Denial> {
         use crate::gate::Verdict;
 
         let gate = self.gates.of(feature, asks).map_err(|error| {

@@ -1,6 +1,9 @@
 //! The path of a request, as rules see it: the router's pattern, and the raw path. Never a decoded one.
 
+use std::borrow::Cow;
+
 use http::request::Parts;
+use percent_encoding::percent_decode_str;
 
 use crate::pattern::ends_in_catch_all;
 
@@ -88,6 +91,15 @@ impl<'a> RouteParams<'a> {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.params.as_ref().and_then(|params| params.get(name))
+    }
+
+    /// The value of a parameter, percent-decoded once, as axum's `Path` hands it to the handler; `None` also if that is not
+    /// UTF-8.
+    ///
+    /// What names a resource to policies should be read so: a path has many spellings, and a handler sees one name.
+    #[must_use]
+    pub fn decoded(&self, name: &str) -> Option<Cow<'a, str>> {
+        percent_decode_str(self.get(name)?).decode_utf8().ok()
     }
 }
 

@@ -68,6 +68,22 @@ pub(crate) fn shape(path: &str) -> String {
     shape
 }
 
+/// The names of the parameters of a path.
+pub(crate) fn params(path: &str) -> Vec<&str> {
+    let mut params = Vec::new();
+    let mut rest = path;
+    while let Some((_, after)) = rest.split_once('{') {
+        if let Some(escaped) = after.strip_prefix('{') {
+            rest = escaped;
+            continue;
+        }
+        let Some((name, after)) = after.split_once('}') else { break };
+        params.push(name.strip_prefix('*').unwrap_or(name));
+        rest = after;
+    }
+    params
+}
+
 /// Whether the last segment of a router's pattern stands for any rest of a path.
 pub(crate) fn ends_in_catch_all(pattern: &str) -> bool {
     pattern.rsplit('/').next().is_some_and(|segment| segment.starts_with("{*") && segment.ends_with('}'))
@@ -99,6 +115,13 @@ mod tests {
         assert_eq!(shape("/a/{key}/{*all}"), shape("/a/{id}/{*rest}"));
         assert_ne!(shape("/a/{{id}}"), shape("/a/{id}"));
         assert_eq!(shape("/img-{id}.png"), "/img-{}.png");
+    }
+
+    #[test]
+    fn the_parameters_of_a_path_have_names() {
+        assert_eq!(params("/a/{id}/img-{size}.png/{*rest}"), ["id", "size", "rest"]);
+        assert_eq!(params("/a/{{id}}/{x}"), ["x"]);
+        assert_eq!(params("/a"), [""; 0]);
     }
 
     #[test]

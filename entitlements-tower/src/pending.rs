@@ -8,6 +8,7 @@ use std::task::Poll;
 
 use entitlements_core::catalog::{Consume, Require};
 use entitlements_core::{Action, Amount, Consumption, Context, Decision, Request, Subject};
+use tracing::{Instrument, Span};
 
 use crate::bill::Bill;
 use crate::charge::{Charge, Charged, Charges, Hold};
@@ -15,9 +16,11 @@ use crate::denial::Denial;
 use crate::gate::{Gate, Shared};
 use crate::job::Job;
 use crate::key::{CallersKey, fresh};
+use crate::limits::Shown;
 use crate::rules::CompiledRule;
 use crate::settle::Settlements;
 use crate::ticket::Ticket;
+use crate::trace;
 use crate::undecided;
 
 /// How often a caller's key may be charged again after the charge before was given back.
@@ -31,7 +34,14 @@ pub struct Pending(Pin<Box<dyn Future<Output = Result<Ticket, Denial>> + Send>>)
 
 impl Pending {
     pub(crate) fn new(asked: Asked) -> Self {
-        Self(Box::pin(asked.decide()))
+        let span = asked.span.clone();
+        let decide = async move {
+            let span = asked.span.clone();
+            let decided = asked.decide().await;
+            trace::ended(&span, &decided);
+            decided
+        };
+        Self(Box::pin(decide.instrument(span)))
     }
 }
 
@@ -53,6 +63,8 @@ impl fmt::Debug for Pending {
 pub(crate) struct Asked {
     pub(crate) gate: Gate,
     pub(crate) rule: Arc<CompiledRule>,
+    /// What the rule consumes, by this request.
+    pub(crate) consume: Option<Consume>,
     pub(crate) subject: Subject,
     pub(crate) action: Action,
     pub(crate) resource: Option<String>,
@@ -60,24 +72,11 @@ pub(crate) struct Asked {
     pub(crate) key: Option<CallersKey>,
     /// What gates before this one have charged.
     pub(crate) charged: Charges,
+    /// Around the decision.
+    pub(crate) span: Span,
 }
 
 impl Asked {
-    /// The decision at once, if nothing is charged and the facts are in memory.
-    pub(crate) fn decide_warm(&self) -> Option<Result<Decision, Denial>> {
-        let (Some(require), None) = (&self.rule.require, &self.rule.consume) else { return None };
-        let request = self.request(require.feature, require.action.unwrap_or(self.action), Amount::ONE);
-        let decision = self.shared().entitlements.check_warm(&request)?;
-        #[cfg(feature = "rt")]
-        self.shared().settlements.remember_runtime();
-        Some(self.judged(decision))
-    }
-
-    /// The ticket of a request that is admitted without a charge.
-    pub(crate) fn admit(self, decision: Decision) -> Ticket {
-        Ticket::new(self.gate, self.rule, self.subject, Some(decision), None, self.charged)
-    }
-
     async fn decide(mut self) -> Result<Ticket, Denial> {
         #[cfg(feature = "rt")]
         self.shared().settlements.remember_runtime();
@@ -86,20 +85,22 @@ impl Asked {
             Some(require) => Some(self.check(require).await?),
             None => None,
         };
+        let mut quotas = Shown::list(self.shared(), decision.as_ref(), None);
         let mut charge = None;
-        if let Some(consume) = &rule.consume
+        if let Some(consume) = self.consume.take()
             && self.charged.of(consume.feature).is_none()
         {
-            let (charged, decided) = self.charge(consume).await?;
+            let (charged, decided) = self.charge(&consume).await?;
             let receipt = match &charged.hold {
                 Hold::Taken(receipt) | Hold::Elsewhere(receipt) => Some(receipt.clone()),
                 Hold::Owed => None,
             };
+            quotas.extend(Shown::list(self.shared(), decided.as_ref(), receipt.as_ref()));
             self.charged.push(Charged { meter: consume.feature, amount: consume.amount, receipt });
             decision = decision.or(decided);
             charge = Some(charged);
         }
-        Ok(Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged))
+        Ok(Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged).showing(quotas))
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -115,30 +116,8 @@ impl Asked {
         request
     }
 
-    /// Takes note of a decision, and turns a denial into one.
     pub(crate) fn judged(&self, decision: Decision) -> Result<Decision, Denial> {
-        let (route, feature) = (self.rule.label.as_str(), decision.feature.as_ref());
-        let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
-        macro_rules! say {
-            ($level:ident, $text:literal) => {
-                tracing::$level!(
-                    entitlement.route = route,
-                    entitlement.feature = feature,
-                    entitlement.action = decision.action.as_str(),
-                    entitlement.reason = reason,
-                    entitlement.source = source,
-                    entitlement.plan = plan,
-                    $text
-                )
-            };
-        }
-        match (decision.is_allowed(), decision.degraded.is_some()) {
-            (true, false) => say!(debug, "allowed"),
-            (false, false) => say!(info, "denied"),
-            (true, true) => say!(warn, "allowed without live facts"),
-            (false, true) => say!(warn, "denied without live facts"),
-        }
-        if decision.is_allowed() { Ok(decision) } else { Err(Denial::NotEntitled(Box::new(decision))) }
+        judged(self.shared(), &self.rule, &self.span, decision)
     }
 
     async fn check(&self, require: &Require) -> Result<Decision, Denial> {
@@ -213,6 +192,42 @@ impl Asked {
             resource: self.resource.clone(),
             context: self.context.clone(),
         })
+    }
+}
+
+/// Takes note of a decision, and turns a denial into one.
+pub(crate) fn judged(
+    shared: &Shared,
+    rule: &CompiledRule,
+    span: &Span,
+    decision: Decision,
+) -> Result<Decision, Denial> {
+    trace::decided(span, &decision);
+    let (route, feature) = (rule.label.as_str(), decision.feature.as_ref());
+    let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
+    macro_rules! say {
+        ($level:ident, $text:literal) => {
+            tracing::$level!(
+                entitlement.route = route,
+                entitlement.feature = feature,
+                entitlement.action = decision.action.as_str(),
+                entitlement.reason = reason,
+                entitlement.source = source,
+                entitlement.plan = plan,
+                $text
+            )
+        };
+    }
+    match (decision.is_allowed(), decision.degraded.is_some()) {
+        (true, false) => say!(debug, "allowed"),
+        (false, false) => say!(info, "denied"),
+        (true, true) => say!(warn, "allowed without live facts"),
+        (false, true) => say!(warn, "denied without live facts"),
+    }
+    if decision.is_allowed() {
+        Ok(decision)
+    } else {
+        Err(Denial::NotEntitled { decision: Box::new(decision), at: shared.entitlements.now() })
     }
 }
 

@@ -113,6 +113,10 @@ impl Problem {
         self.detail.as_deref().unwrap_or(&self.title)
     }
 
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&str, &Value)> {
+        self.fields.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+
     /// The body, as JSON text.
     #[must_use]
     pub fn to_json(&self) -> String {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 
 use entitlements_core::catalog::{Charge, Route};
 use entitlements_core::{Action, Amount};
+use http::request::Parts;
 use http::{HeaderMap, StatusCode};
+
+use crate::matching::RouteParams;
+use crate::read::Origin;
 
 /// The head of a response, as [`Rule::track_usage`] sees it.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +38,7 @@ pub struct Rule {
     pub(crate) matches: Matches,
     pub(crate) require: Option<(String, Option<Action>)>,
     pub(crate) consume: Option<Consumed>,
+    pub(crate) resource: Option<Origin<String>>,
     pub(crate) track: Option<(String, Track)>,
 }
 
@@ -48,6 +53,8 @@ pub(crate) enum Matches {
 pub(crate) struct Consumed {
     pub(crate) meter: String,
     pub(crate) amount: Amount,
+    /// Reads the amount from each request instead.
+    pub(crate) units: Option<Origin<i64>>,
     pub(crate) charge: Charge,
 }
 
@@ -67,7 +74,7 @@ impl Rule {
     }
 
     const fn matching(matches: Matches) -> Self {
-        Self { matches, require: None, consume: None, track: None }
+        Self { matches, require: None, consume: None, resource: None, track: None }
     }
 
     /// Needs `feature`, for the action of the request's method.
@@ -93,7 +100,82 @@ impl Rule {
     /// Consumes `amount` units of `meter`; with [`Charge::Actual`] the amount is the estimate.
     #[must_use]
     pub fn consume_units(mut self, meter: impl Into<String>, amount: Amount, charge: Charge) -> Self {
-        self.consume = Some(Consumed { meter: meter.into(), amount, charge });
+        self.consume = Some(Consumed { meter: meter.into(), amount, units: None, charge });
+        self
+    }
+
+    /// Consumes as many units of `meter` as a header says: digits, at least 1. A request without is answered with 400.
+    ///
+    /// **Whoever sends the header says what it costs.** So the handler has to hold the caller to it.
+    #[must_use]
+    pub fn consume_from_header(
+        self,
+        meter: impl Into<String>,
+        charge: Charge,
+        header: impl Into<String>,
+    ) -> Self {
+        self.consume_read(meter.into(), charge, Origin::Header(header.into()))
+    }
+
+    /// Consumes as many units of `meter` as a parameter of the rule's path says: digits, at least 1. Everything else is
+    /// answered with 400.
+    ///
+    /// ```
+    /// use entitlements_core::catalog::Charge;
+    /// use entitlements_tower::Rule;
+    ///
+    /// let rule = Rule::new("POST /reports/batch/{count}").consume_from_param("reports", Charge::Admit, "count");
+    /// # let _ = rule;
+    /// ```
+    #[must_use]
+    pub fn consume_from_param(
+        self,
+        meter: impl Into<String>,
+        charge: Charge,
+        param: impl Into<String>,
+    ) -> Self {
+        self.consume_read(meter.into(), charge, Origin::Param(param.into()))
+    }
+
+    /// Consumes as many units of `meter` as `units` makes of the head of the request. `None`, 0 and negative numbers are
+    /// answered with 400.
+    #[must_use]
+    pub fn consume_by(
+        self,
+        meter: impl Into<String>,
+        charge: Charge,
+        units: impl Fn(&Parts, &RouteParams<'_>) -> Option<i64> + Send + Sync + 'static,
+    ) -> Self {
+        self.consume_read(meter.into(), charge, Origin::by(units))
+    }
+
+    fn consume_read(mut self, meter: String, charge: Charge, units: Origin<i64>) -> Self {
+        self.consume = Some(Consumed { meter, amount: Amount::ONE, units: Some(units), charge });
+        self
+    }
+
+    /// Names the resource of a request by a header. A request without is answered with 400.
+    #[must_use]
+    pub fn resource_from_header(mut self, header: impl Into<String>) -> Self {
+        self.resource = Some(Origin::Header(header.into()));
+        self
+    }
+
+    /// Names the resource of a request by a parameter of the rule's path, percent-decoded, as the handler sees it.
+    #[must_use]
+    pub fn resource_from_param(mut self, param: impl Into<String>) -> Self {
+        self.resource = Some(Origin::Param(param.into()));
+        self
+    }
+
+    /// Names the resource of a request by what `resource` makes of its head, instead of what the layer's `resource` says.
+    /// What cannot be the name of a resource (more than 255 bytes, control characters) is answered with 400.
+    #[must_use]
+    pub fn resource_by(
+        mut self,
+        resource: impl Fn(&Parts, &RouteParams<'_>) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.resource = Some(Origin::by(resource));
         self
     }
 
@@ -127,6 +209,7 @@ impl fmt::Debug for Rule {
             .field("matches", &self.matches)
             .field("require", &self.require)
             .field("consume", &self.consume)
+            .field("resource", &self.resource)
             .field("track", &self.track.as_ref().map(|(meter, _)| meter))
             .finish()
     }
@@ -140,6 +223,7 @@ impl From<&Route> for Rule {
         rule.consume = route.consume.as_ref().map(|consume| Consumed {
             meter: consume.feature.into(),
             amount: consume.amount,
+            units: None,
             charge: consume.charge,
         });
         rule

@@ -10,7 +10,8 @@ use entitlements_core::{Action, Catalog};
 use http::Method;
 
 use crate::matching::RequestPath;
-use crate::pattern::{Pattern, shape};
+use crate::pattern::{self, Pattern, shape};
+use crate::read::Origin;
 use crate::rule::{Matches, Rule, Track};
 
 /// What is wrong with one rule.
@@ -29,6 +30,10 @@ pub struct RuleError {
 }
 
 impl RuleError {
+    pub(crate) const fn new(problems: Vec<RuleProblem>) -> Self {
+        Self { problems }
+    }
+
     /// Every problem, in the order of the rules; never empty.
     #[must_use]
     pub fn problems(&self) -> &[RuleProblem] {
@@ -59,6 +64,9 @@ pub(crate) struct CompiledRule {
     params: matchit::Router<()>,
     pub(crate) require: Option<Require>,
     pub(crate) consume: Option<Consume>,
+    /// Reads the amount that is consumed from each request.
+    pub(crate) units: Option<Origin<i64>>,
+    pub(crate) resource: Option<Origin<String>>,
     pub(crate) track: Option<(&'static str, Track)>,
     pub(crate) hits: Arc<AtomicU64>,
 }
@@ -218,6 +226,11 @@ fn compile_one(
     {
         messages.push(format!("the path `{}` is malformed: {error}", pattern.path));
     }
+    let names = pattern.as_ref().map_or_else(Vec::new, |pattern| pattern::params(&pattern.path));
+    let units = rule.consume.as_ref().and_then(|consumed| consumed.units.clone());
+    let resource = rule.resource.clone();
+    messages.extend(units.as_ref().and_then(|units| units.problem(&names)));
+    messages.extend(resource.as_ref().and_then(|resource| resource.problem(&names)));
     let mut feature = |name: &str, meter: bool| match catalog.feature(name) {
         None => {
             messages.push(format!("unknown feature `{name}`"));
@@ -250,7 +263,7 @@ fn compile_one(
     let label = pattern.as_ref().map_or_else(|| "*".into(), Pattern::label);
     let hits = hits(&label);
     let path = pattern.as_ref().map(|pattern| pattern.path.clone());
-    Ok((pattern, CompiledRule { label, path, params, require, consume, track, hits }))
+    Ok((pattern, CompiledRule { label, path, params, require, consume, units, resource, track, hits }))
 }
 
 /// The rules of several method sets in one tree; of one path, the earlier set wins.

@@ -9,8 +9,8 @@ use tower_service::Service;
 
 use crate::deny::Deny;
 use crate::future::ResponseFuture;
-use crate::gate::{Gate, Verdict};
-use crate::in_handler::{InHandler, Tickets, TypedGates};
+use crate::gate::{Allowed, Begun, Gate};
+use crate::in_handler::{InHandler, Later, Tickets, TypedGates};
 
 /// A service whose requests are gated; made by [`EntitlementLayer`](crate::EntitlementLayer).
 ///
@@ -29,11 +29,11 @@ impl<S, D> EntitlementService<S, D> {
     }
 
     /// Lets extractors ask. The tickets they make are ended with the response.
-    fn let_extractors_ask(&self, extensions: &mut Extensions) -> Option<Tickets> {
+    fn let_extractors_ask(&self, extensions: &mut Extensions) -> Option<Later<D>> {
         let typed = self.typed.as_ref()?;
         let tickets = Tickets::default();
         extensions.insert(InHandler::new(Arc::clone(typed), tickets.clone()));
-        Some(tickets)
+        Some(Later { tickets, gate: self.gate.clone(), deny: Arc::clone(&self.deny) })
     }
 }
 
@@ -60,25 +60,39 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.gate.begin(&parts) {
-            Verdict::Pass => {
+        match self.gate.begin_lightly(&parts) {
+            Begun::Allowed(Allowed::ForGood(decision)) => {
+                parts.extensions.insert(decision);
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
             }
-            Verdict::Deny(denial) => {
+            Begun::Pass => {
+                let later = self.let_extractors_ask(&mut parts.extensions);
+                ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
+            }
+            Begun::Deny(denial) => {
                 // A service that is ready may hold a permit. It will not be called, so it must not keep it.
                 drop(self.take_ready());
-                ResponseFuture::denied(self.deny.respond(&denial, &parts))
+                let mut response = self.deny.respond(&denial, &parts);
+                self.gate.announce(&denial, response.headers_mut());
+                ResponseFuture::denied(response)
             }
-            Verdict::Admit(ticket) => {
+            Begun::Allowed(Allowed::For(ticket)) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
-                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), *ticket, later)
+                ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), ticket, later)
             }
-            Verdict::Ask(pending) => {
+            Begun::Ask(pending) => {
                 let ready = self.take_ready();
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 let request = Request::from_parts(parts, body);
-                ResponseFuture::asking(pending, ready, request, later, Arc::clone(&self.deny))
+                ResponseFuture::asking(
+                    pending,
+                    ready,
+                    request,
+                    later,
+                    self.gate.clone(),
+                    Arc::clone(&self.deny),
+                )
             }
         }
     }

@@ -3,10 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
-use entitlements_core::Catalog;
 use entitlements_core::catalog::{CatalogHash, Unmatched};
+use entitlements_core::{Catalog, Entitlements};
 
 use crate::coverage::{Coverage, Watch};
+use crate::declared;
 use crate::rule::Rule;
 use crate::rules::{RuleError, Rules};
 
@@ -17,6 +18,8 @@ pub(crate) struct RuleSource {
     pub(crate) catalog: bool,
     /// The rules from code.
     pub(crate) code: Vec<Rule>,
+    /// The routes that the application has: each needs a rule.
+    pub(crate) declared: Vec<String>,
     /// Instead of what the catalog says.
     pub(crate) unmatched: Option<Unmatched>,
 }
@@ -27,7 +30,9 @@ impl RuleSource {
         let from_catalog = routing.routes.iter().filter(|_| self.catalog).map(Rule::from);
         let rules: Vec<_> = from_catalog.chain(self.code.iter().cloned()).collect();
         let unmatched = self.unmatched.unwrap_or(routing.unmatched);
-        Rules::compile(&rules, unmatched, catalog, |label| watch.counter(label))
+        let rules = Rules::compile(&rules, unmatched, catalog, |label| watch.counter(label))?;
+        let forgotten = declared::problems(&self.declared, &rules);
+        if forgotten.is_empty() { Ok(rules) } else { Err(RuleError::new(forgotten)) }
     }
 }
 
@@ -48,10 +53,14 @@ impl Table {
         Ok(Self { source, current, refused: Mutex::new(None), watch })
     }
 
-    /// The rules for `catalog`, or the last ones that could be compiled.
-    pub(crate) fn rules(&self, catalog: &Catalog) -> Guard<Arc<Rules>> {
+    /// The rules for the catalog in force, or the last ones that could be compiled.
+    pub(crate) fn rules(&self, entitlements: &Entitlements) -> Guard<Arc<Rules>> {
         let current = self.current.load();
-        if current.catalog == catalog.hash() { current } else { self.recompile(catalog) }
+        if current.catalog == entitlements.catalog_hash() {
+            current
+        } else {
+            self.recompile(&entitlements.catalog())
+        }
     }
 
     #[cold]
@@ -83,7 +92,7 @@ impl Table {
         self.current.load()
     }
 
-    pub(crate) fn coverage(&self, catalog: &Catalog) -> Coverage {
-        self.watch.report(&self.rules(catalog))
+    pub(crate) fn coverage(&self, entitlements: &Entitlements) -> Coverage {
+        self.watch.report(&self.rules(entitlements))
     }
 }

@@ -11,6 +11,7 @@ use crate::charge::{Charge, Charges, Outcome};
 use crate::gate::Gate;
 use crate::job::Job;
 use crate::key::fresh;
+use crate::limits::{self, Shown};
 use crate::report::UsageReport;
 use crate::rule::ResponseHead;
 use crate::rules::CompiledRule;
@@ -28,6 +29,8 @@ pub struct Ticket {
     decision: Option<Decision>,
     charges: Charges,
     open: Option<OpenCharge>,
+    /// What responses say is left.
+    quotas: Vec<Shown>,
 }
 
 #[derive(Debug)]
@@ -50,7 +53,13 @@ impl Ticket {
             When::Actual => OpenCharge::Reported(UsageReport::new(charge)),
             When::Admit | When::Success => OpenCharge::Plain(Box::new(charge)),
         });
-        Self { gate, rule, subject, decision, charges, open }
+        Self { gate, rule, subject, decision, charges, open, quotas: Vec::new() }
+    }
+
+    /// Lets the response say what is left of a quota.
+    pub(crate) fn showing(mut self, quotas: Vec<Shown>) -> Self {
+        self.quotas = quotas;
+        self
     }
 
     /// The decision about what the rule requires; about what it consumes, if it requires nothing else.
@@ -71,6 +80,13 @@ impl Ticket {
         if let Some(OpenCharge::Reported(report)) = &self.open {
             extensions.insert(report.clone());
         }
+    }
+
+    /// Says in the headers of the response what is left of the quota that the request used, where
+    /// [`rate_limit_headers`](crate::EntitlementLayerBuilder::rate_limit_headers) are switched on. The layer does it by
+    /// itself.
+    pub fn announce(&self, status: StatusCode, headers: &mut HeaderMap) {
+        limits::admitted(self.gate.shared(), &self.quotas, status, headers);
     }
 
     /// The response is known.

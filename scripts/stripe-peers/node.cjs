@@ -124,10 +124,21 @@ const stories = {
         event_name: 'tokens', identifier, timestamp: now, payload: { stripe_customer_id: customer.id, value: '21' },
       });
     }
-    const sums = await stripe.billing.meters.listEventSummaries(meter.id, {
-      customer: customer.id, start_time: now - 60, end_time: now + 60,
+    const counted = async () => {
+      const sums = await stripe.billing.meters.listEventSummaries(meter.id, {
+        customer: customer.id, start_time: now - 60, end_time: now + 60,
+      });
+      return sums.data[0].aggregated_value;
+    };
+    assert.equal(await counted(), 42);
+    const again = stripe.billing.meterEvents.create({
+      event_name: 'tokens', identifier: 'u2', timestamp: now, payload: { stripe_customer_id: customer.id, value: '21' },
     });
-    assert.equal(sums.data[0].aggregated_value, 42);
+    await assert.rejects(again, /already exists with identifier u2/);
+    await stripe.billing.meterEventAdjustments.create({
+      event_name: 'tokens', type: 'cancel', cancel: { identifier: 'u2' },
+    });
+    assert.equal(await counted(), 21);
     let count = 0;
     for await (const event of stripe.events.list({ limit: 5, types: ['customer.created'] })) {
       assert.equal(event.type, 'customer.created');

@@ -1,6 +1,7 @@
 //! How a provider is put together.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use entitlements_core::{Clock, Entitlements, SystemClock};
 
@@ -8,6 +9,10 @@ use super::{BillingLedger, Shared, StripeBilling};
 use crate::client::StripeClient;
 use crate::notice::{NoNotices, Notices};
 use crate::prices::PriceBook;
+use crate::usage::MeterBook;
+
+/// How long the lock of a company is waited for, unless it is said.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A provider that is being put together.
 #[derive(Debug)]
@@ -24,8 +29,10 @@ impl StripeBillingBuilder {
             store,
             entitlements,
             prices: PriceBook::default(),
+            meters: MeterBook::default(),
             notices: Arc::new(NoNotices),
             clock: Arc::new(SystemClock),
+            patience: PATIENCE,
         })
     }
 
@@ -33,6 +40,13 @@ impl StripeBillingBuilder {
     #[must_use]
     pub fn prices(mut self, prices: PriceBook) -> Self {
         self.0.prices = prices;
+        self
+    }
+
+    /// The meters whose usage Stripe bills. By default none.
+    #[must_use]
+    pub fn meters(mut self, meters: MeterBook) -> Self {
+        self.0.meters = meters;
         self
     }
 
@@ -47,6 +61,14 @@ impl StripeBillingBuilder {
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.0.clock = Arc::new(clock);
+        self
+    }
+
+    /// How long a call or a webhook waits while another one works on the same company, before it is refused as
+    /// unavailable. By default five seconds.
+    #[must_use]
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.0.patience = patience;
         self
     }
 

@@ -14,23 +14,25 @@ mod sync;
 use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use entitlements_core::billing::{BillingError, BillingErrorKind, BillingStore};
+use entitlements_core::billing::{BillingError, BillingErrorKind, BillingStore, UsageOutbox};
 use entitlements_core::store::{SnapshotStore, SubscriptionStore};
 use entitlements_core::{Clock, Entitlements};
 
 pub use self::builder::StripeBillingBuilder;
 pub use self::drift::Drift;
-pub(crate) use self::sync::{Synced, company_in};
+pub(crate) use self::sync::{Owner, Synced, company_in, unusable};
 
 use crate::client::StripeClient;
 use crate::notice::Notices;
 use crate::prices::PriceBook;
+use crate::usage::MeterBook;
 
 /// A store that can keep what billing needs.
-pub trait BillingLedger: SnapshotStore + SubscriptionStore + BillingStore {}
+pub trait BillingLedger: SnapshotStore + SubscriptionStore + BillingStore + UsageOutbox {}
 
-impl<S: SnapshotStore + SubscriptionStore + BillingStore + ?Sized> BillingLedger for S {}
+impl<S: SnapshotStore + SubscriptionStore + BillingStore + UsageOutbox + ?Sized> BillingLedger for S {}
 
 /// Stripe as the billing provider. Cheap to clone; clones share everything.
 ///
@@ -45,9 +47,12 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn BillingLedger>,
     pub(crate) entitlements: Entitlements,
     pub(crate) prices: PriceBook,
+    pub(crate) meters: MeterBook,
     pub(crate) notices: Arc<dyn Notices>,
     /// The time of leases, retries and signatures; it is the machine's, also where the time of decisions is moved.
     pub(crate) clock: Arc<dyn Clock>,
+    /// How long a lock that somebody else holds is waited for.
+    pub(crate) patience: Duration,
 }
 
 impl StripeBilling {

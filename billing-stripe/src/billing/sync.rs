@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use entitlements_core::audit::PSEUDONYM;
 use entitlements_core::billing::{BillingError, BillingErrorKind, BillingLock, Customer};
 use entitlements_core::id::{CompanyId, CustomerId};
 use entitlements_core::{Subscription, SubscriptionStatus};
@@ -21,9 +22,6 @@ const LEASE: TimeDelta = TimeDelta::seconds(60);
 /// has taken it.
 const HELD: Duration = Duration::from_secs(45);
 
-/// How long a lock that somebody else holds is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// The first wait for a lock; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
 
@@ -34,6 +32,25 @@ pub(crate) enum Synced<T> {
     Stored(T),
     /// Stripe does not know the object.
     Unknown,
+}
+
+/// Whose a customer is.
+#[derive(Debug)]
+pub(crate) enum Owner {
+    Company(CompanyId),
+    /// Of a company that was erased: nobody's, whatever the provider says about it later.
+    Erased,
+    Unknown,
+}
+
+impl Owner {
+    /// The same, or what `other` says if nobody knows it.
+    pub(crate) fn or_else(self, other: impl FnOnce() -> Option<CompanyId>) -> Self {
+        match self {
+            Self::Unknown => other().map_or(Self::Unknown, Self::Company),
+            known => known,
+        }
+    }
 }
 
 /// Somebody took the lock while we held it: what we know may be old.
@@ -51,7 +68,7 @@ impl Shared {
             if let Some(lock) = self.store.lock(company, now + LEASE, now).await? {
                 return Ok(lock);
             }
-            if waited >= PATIENCE {
+            if waited >= self.patience {
                 return Err(overtaken());
             }
             tokio::time::sleep(wait).await;
@@ -79,22 +96,34 @@ impl Shared {
         outcome
     }
 
-    /// Stores a subscription that Stripe has just shown, and makes it count.
+    /// Stores a subscription that Stripe has just shown to a call of our own, and makes it count.
     pub(crate) async fn put(
         &self,
         lock: &BillingLock,
         shown: &wire::Subscription,
     ) -> Result<Subscription, BillingError> {
+        let (state, is_new) = self.put_shown(lock, shown).await?;
+        if !is_new {
+            // Another process may have stored it, and what is in memory here may be older.
+            self.entitlements.invalidate(&lock.company);
+        }
+        Ok(state)
+    }
+
+    /// Stores a subscription that Stripe has just shown. What is stored already is left alone, and nothing is forgotten.
+    async fn put_shown(
+        &self,
+        lock: &BillingLock,
+        shown: &wire::Subscription,
+    ) -> Result<(Subscription, bool), BillingError> {
         let id = shown.id.parse().map_err(unusable)?;
         let before = self.store.subscription(&id).await?;
         let state = self.meaning(shown, &lock.company, before.as_ref()).await?;
-        if before.as_ref() == Some(&state) {
-            // Also then: what is in memory may be older than what is stored.
-            self.entitlements.invalidate(&lock.company);
-        } else {
+        let is_new = before.as_ref() != Some(&state);
+        if is_new {
             self.put_state(lock, &state).await?;
         }
-        Ok(state)
+        Ok((state, is_new))
     }
 
     /// What a subscription that Stripe shows means. While payments fail, Stripe is asked since when.
@@ -130,7 +159,7 @@ impl Shared {
         id: &str,
     ) -> Result<Synced<Subscription>, BillingError> {
         match self.client.subscription(id).await {
-            Ok(shown) => self.put(lock, &shown).await.map(Synced::Stored),
+            Ok(shown) => self.put_shown(lock, &shown).await.map(|(state, _)| Synced::Stored(state)),
             Err(error) if error.kind() == StripeErrorKind::NotFound => Ok(Synced::Unknown),
             Err(error) => Err(error.into()),
         }
@@ -193,7 +222,7 @@ impl Shared {
             Err(error) => return Err(error.into()),
         };
         for subscription in &shown {
-            self.put(lock, subscription).await?;
+            self.put_shown(lock, subscription).await?;
         }
         self.sync_unlisted(lock, &shown).await?;
         Ok(shown)
@@ -246,17 +275,18 @@ impl Shared {
     }
 
     /// The company of a customer: as it is stored, or else as the customer at Stripe says.
-    pub(crate) async fn company_of(&self, customer: &str) -> Result<Option<CompanyId>, BillingError> {
-        let Ok(id) = CustomerId::new(customer) else { return Ok(None) };
+    pub(crate) async fn owner_of(&self, customer: &str) -> Result<Owner, BillingError> {
+        let Ok(id) = CustomerId::new(customer) else { return Ok(Owner::Unknown) };
         if let Some(known) = self.store.customer(&id).await? {
-            return Ok(Some(known.company));
+            let is_erased = known.company.as_str().starts_with(PSEUDONYM);
+            return Ok(if is_erased { Owner::Erased } else { Owner::Company(known.company) });
         }
         let shown = match self.client.customer(customer).await {
             Ok(shown) => shown,
-            Err(error) if error.kind() == StripeErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == StripeErrorKind::NotFound => return Ok(Owner::Unknown),
             Err(error) => return Err(error.into()),
         };
-        let Some(company) = company_in(&shown.metadata) else { return Ok(None) };
+        let Some(company) = company_in(&shown.metadata) else { return Ok(Owner::Unknown) };
         if !shown.deleted {
             let customer = Customer {
                 id,
@@ -267,7 +297,7 @@ impl Shared {
             };
             self.store.insert_customer(&customer).await?;
         }
-        Ok(Some(company))
+        Ok(Owner::Company(company))
     }
 }
 
@@ -277,6 +307,6 @@ pub(crate) fn company_in(metadata: &wire::Metadata) -> Option<CompanyId> {
 }
 
 /// Stripe showed something that cannot be stored.
-pub(super) fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> BillingError {
+pub(crate) fn unusable(error: impl std::error::Error + Send + Sync + 'static) -> BillingError {
     BillingError::new(BillingErrorKind::Internal, "Stripe's answer cannot be used").with_source(error)
 }

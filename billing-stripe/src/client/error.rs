@@ -19,6 +19,8 @@ struct Inner {
     request_id: Option<String>,
     body: Option<ErrorBody>,
     what: &'static str,
+    /// Whether it, or an attempt before it, may have had an effect.
+    may_have_had_effect: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -74,15 +76,34 @@ impl StripeError {
             Kind::NotFound => "Stripe does not know the object",
             Kind::InvalidRequest => "Stripe refused the request",
         };
-        Self(Box::new(Inner { kind, status: Some(status), request_id, body, what, source: None }))
+        // A fault of Stripe's may come after the effect; a refusal comes instead of it.
+        let may_have_had_effect = status.is_server_error() || kind == Kind::Unreadable;
+        Self(Box::new(Inner {
+            kind,
+            status: Some(status),
+            request_id,
+            body,
+            what,
+            may_have_had_effect,
+            source: None,
+        }))
     }
 
     pub(super) fn unreachable(error: reqwest::Error) -> Self {
         let what =
             if error.is_timeout() { "Stripe did not answer in time" } else { "Stripe cannot be reached" };
+        let may_have_had_effect = !error.is_connect();
         let source = Some(error.without_url().into());
         let kind = StripeErrorKind::Unavailable;
-        Self(Box::new(Inner { kind, status: None, request_id: None, body: None, what, source }))
+        Self(Box::new(Inner {
+            kind,
+            status: None,
+            request_id: None,
+            body: None,
+            what,
+            may_have_had_effect,
+            source,
+        }))
     }
 
     pub(super) fn unreadable(
@@ -96,13 +117,28 @@ impl StripeError {
             request_id,
             body: None,
             what,
+            may_have_had_effect: true,
             source: Some(source.into()),
         }))
     }
 
     pub(super) fn unsendable(what: &'static str) -> Self {
         let kind = StripeErrorKind::InvalidRequest;
-        Self(Box::new(Inner { kind, status: None, request_id: None, body: None, what, source: None }))
+        Self(Box::new(Inner {
+            kind,
+            status: None,
+            request_id: None,
+            body: None,
+            what,
+            may_have_had_effect: false,
+            source: None,
+        }))
+    }
+
+    /// The same, after attempts of which one may have had an effect.
+    pub(super) fn after(mut self, may_have_had_effect: bool) -> Self {
+        self.0.may_have_had_effect |= may_have_had_effect;
+        self
     }
 
     /// The family.
@@ -115,6 +151,13 @@ impl StripeError {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.0.kind, StripeErrorKind::RateLimited | StripeErrorKind::Unavailable)
+    }
+
+    /// Whether the request may have had an effect all the same: the answer was lost, or is a fault of Stripe's. It is
+    /// certain that it had none if Stripe refused it, or could not be reached in any attempt.
+    #[must_use]
+    pub fn may_have_had_effect(&self) -> bool {
+        self.0.may_have_had_effect
     }
 
     /// The status of the answer, if there was one.

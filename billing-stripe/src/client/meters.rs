@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde_json::json;
 
 use super::{OperationId, StripeClient, StripeError};
-use crate::wire::MeterEvent;
+use crate::wire::{MeterEvent, MeterEventAdjustment};
 
 /// A report of usage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,5 +39,21 @@ impl StripeClient {
             "payload": {"stripe_customer_id": event.customer, "value": event.value.to_string()},
         });
         self.post(&["v1", "billing", "meter_events"], &params, operation).await
+    }
+
+    /// Takes a report of usage back. Stripe does so within a day of it.
+    ///
+    /// # Errors
+    ///
+    /// When Stripe refuses (it does not know the report, or it is too late) or cannot be reached.
+    pub async fn cancel_meter_event(
+        &self,
+        event_name: &str,
+        identifier: &str,
+        operation: &OperationId,
+    ) -> Result<MeterEventAdjustment, StripeError> {
+        let params =
+            json!({"event_name": event_name, "type": "cancel", "cancel": {"identifier": identifier}});
+        self.post(&["v1", "billing", "meter_event_adjustments"], &params, operation).await
     }
 }

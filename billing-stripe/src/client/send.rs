@@ -98,6 +98,7 @@ impl StripeClient {
             url.set_query(Some(&form));
         }
         let mut attempt = 0;
+        let mut may_have_had_effect = false;
         loop {
             let mut request = self
                 .http
@@ -122,7 +123,8 @@ impl StripeClient {
                 }
                 Err(error) => (error, self.retry.next(attempt, &Outcome::NoAnswer)),
             };
-            let Some(wait) = wait else { return Err(error) };
+            may_have_had_effect |= error.may_have_had_effect();
+            let Some(wait) = wait else { return Err(error.after(may_have_had_effect)) };
             tokio::time::sleep(wait).await;
             attempt += 1;
         }

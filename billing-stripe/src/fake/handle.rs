@@ -181,6 +181,19 @@ impl FakeStripe {
         self.shared.keep(&it);
     }
 
+    /// Has a meter for events of that name from now on.
+    pub fn add_meter(&self, event_name: &str) {
+        let mut it = self.shared.lock();
+        it.state.ensure_meter(event_name);
+        self.shared.keep(&it);
+    }
+
+    /// The units that were reported of a customer to the meter of that name, and are counted.
+    #[must_use]
+    pub fn usage(&self, event_name: &str, customer: &str) -> u64 {
+        self.shared.lock().state.usage_of(event_name, customer)
+    }
+
     /// Stops it: nothing is answered, sent or written any more.
     pub fn stop(&self) {
         for task in &self.tasks {

@@ -46,6 +46,13 @@ impl Meter {
     }
 }
 
+/// What an event says of a report that cannot be counted.
+fn not_counted(summary: &str, code: &str, identifier: &str) -> Value {
+    json!({"developer_message_summary": summary, "reason": {"error_count": 1, "error_types": [{
+        "code": code, "error_count": 1,
+        "sample_errors": [{"error_message": summary, "request": {"identifier": identifier}}]}]}})
+}
+
 impl State {
     pub(super) fn create_meter(&mut self, params: &Params) -> Result<Value, Refusal> {
         let event_name = params.required("event_name")?.to_owned();
@@ -86,10 +93,9 @@ impl State {
                 "The timestamp must be within the past 35 days and at most 5 minutes in the future.";
             return Err(Refusal::param("timestamp", message));
         }
-        let taken = self.usage.iter().any(|it| it.identifier == identifier && it.received > self.now - DAY);
-        if taken {
-            let message = format!("An event already exists with identifier {identifier}.");
-            return Err(Refusal::param("identifier", message));
+        let mut of_the_day = self.usage.iter().rev().take_while(|it| it.received > self.now - DAY);
+        if of_the_day.any(|it| it.identifier == identifier) {
+            return Err(Refusal::taken_identifier(&identifier));
         }
         let shown = json!({
             "object": "billing.meter_event", "created": self.now, "event_name": event_name, "identifier": identifier,
@@ -103,7 +109,7 @@ impl State {
         let known_meter = meter.is_some();
         match meter {
             None => {
-                let data = json!({"developer_message_summary": "There is no meter for 1 event."});
+                let data = not_counted("There is no meter for 1 event.", "no_meter", &identifier);
                 self.emit_thin(
                     "v1.billing.meter.no_meter_found",
                     ("", "billing.meter", "/v1/billing/meters"),
@@ -111,8 +117,8 @@ impl State {
                 );
             }
             Some(meter) if !known => {
-                let data = json!({"developer_message_summary": "There is 1 invalid event.", "reason": {
-                    "error_count": 1, "error_types": [{"code": "meter_event_customer_not_found", "error_count": 1}]}});
+                let code = "meter_event_customer_not_found";
+                let data = not_counted("There is 1 invalid event.", code, &identifier);
                 let url = format!("/v1/billing/meters/{meter}");
                 let related = (meter.as_str(), "billing.meter", url.as_str());
                 self.emit_thin("v1.billing.meter.error_report_triggered", related, &data);
@@ -147,6 +153,20 @@ impl State {
             "id": format!("mtrusg_{id}"), "object": "billing.meter_event_summary", "aggregated_value": sum,
             "end_time": end, "livemode": false, "meter": id, "start_time": start,
         })])
+    }
+
+    /// Makes a meter for events of that name, unless there is one.
+    pub(super) fn ensure_meter(&mut self, event_name: &str) {
+        if self.meters.iter().all(|meter| meter.event_name != event_name) {
+            let id = self.ids.next("mtr");
+            let (event_name, display_name) = (event_name.to_owned(), event_name.to_owned());
+            self.meters.put(Meter { id, event_name, display_name, created: self.now });
+        }
+    }
+
+    /// All that counts of a customer.
+    pub(super) fn usage_of(&self, event_name: &str, customer: &str) -> u64 {
+        self.sum(event_name, customer, i64::MIN, i64::MAX)
     }
 
     fn sum(&self, event_name: &str, customer: &str, start: i64, end: i64) -> u64 {

@@ -48,6 +48,12 @@ impl Refusal {
         Self::invalid(400, message)
     }
 
+    /// A report of usage has an identifier that came within the last day.
+    pub(super) fn taken_identifier(identifier: &str) -> Self {
+        let message = format!("An event already exists with identifier {identifier}.");
+        Self { code: Some("duplicate_meter_event"), ..Self::param("identifier", message) }
+    }
+
     /// The object in the path does not exist.
     pub(super) fn not_found(kind: &str, id: &str) -> Self {
         let refusal = Self::invalid(404, format!("No such {kind}: '{id}'"));

@@ -1,19 +1,21 @@
 //! What follows from an event.
 
 use entitlements_core::billing::{BillingError, BillingErrorKind, EventOutcome, NewEvent};
-use entitlements_core::id::{CompanyId, CustomerId};
+use entitlements_core::id::{CompanyId, CustomerId, UsageRecordId};
 
-use super::Webhooks;
-use crate::billing::{Synced, company_in};
+use super::{Envelope, Webhooks};
+use crate::billing::{Owner, Synced, company_in};
 use crate::client::StripeErrorKind;
 use crate::notice::Notice;
-use crate::wire::{self, Event};
+use crate::wire;
 
 /// What an event is about.
 enum About {
     Subscription,
     Invoice,
     Customer,
+    /// Usage that Stripe could not count.
+    Usage,
     /// Nothing that is kept here.
     Nothing,
 }
@@ -24,11 +26,16 @@ impl About {
         let kind = kind.strip_prefix("v1.").unwrap_or(kind);
         match kind {
             "customer.created" | "customer.updated" | "customer.deleted" => Self::Customer,
+            "billing.meter.error_report_triggered" | "billing.meter.no_meter_found" => Self::Usage,
             _ if kind.starts_with("customer.subscription.") => Self::Subscription,
             _ if kind.starts_with("invoice.") => Self::Invoice,
             _ => Self::Nothing,
         }
     }
+}
+
+fn not_ours(id: &str) -> EventOutcome {
+    ignored(format!("`{id}` is of no company of ours"))
 }
 
 fn ignored(why: impl Into<String>) -> EventOutcome {
@@ -42,11 +49,14 @@ impl Webhooks {
         if stored.livemode != shared.client.is_live() {
             return Ok(ignored("it is of the other mode than our key"));
         }
-        let event = Event::from_slice(stored.payload.as_bytes()).map_err(|error| {
+        let about = About::of(&stored.kind);
+        if matches!(about, About::Usage) {
+            return self.about_usage(stored).await;
+        }
+        let event = Envelope::read(stored.payload.as_bytes()).map_err(|error| {
             BillingError::new(BillingErrorKind::Internal, "the stored event cannot be read")
                 .with_source(error)
         })?;
-        let about = About::of(&stored.kind);
         // An id that can be asked for: an empty one never can, and would be tried for ever.
         let askable = |id: &&str| !id.bytes().all(|byte| byte == b'.') && !matches!(about, About::Nothing);
         let Some(object) = stored.object.as_deref().filter(askable) else {
@@ -56,26 +66,27 @@ impl Webhooks {
             About::Subscription => self.about_subscription(&event, object).await,
             About::Invoice => self.about_invoice(&event, object).await,
             About::Customer => self.about_customer(object).await,
-            About::Nothing => Ok(ignored("nothing here depends on it")),
+            About::Usage | About::Nothing => Ok(ignored("nothing here depends on it")),
         }
     }
 
-    async fn about_subscription(&self, event: &Event, id: &str) -> Result<EventOutcome, BillingError> {
+    async fn about_subscription(&self, event: &Envelope<'_>, id: &str) -> Result<EventOutcome, BillingError> {
         let shared = self.billing.shared();
-        let mut company = match event.customer_id() {
-            Some(customer) => shared.company_of(customer).await?,
-            None => None,
+        let mut owner = match event.customer_id() {
+            Some(customer) => shared.owner_of(customer).await?,
+            None => Owner::Unknown,
         };
-        if company.is_none() {
-            company = match shared.client.subscription(id).await {
-                Ok(shown) => self.company_of_subscription(&shown).await?,
+        if matches!(owner, Owner::Unknown) {
+            let shown = match shared.client.subscription(id).await {
+                Ok(shown) => shown,
                 Err(error) if error.kind() == StripeErrorKind::NotFound => {
                     return Ok(ignored(format!("Stripe does not know `{id}`")));
                 }
                 Err(error) => return Err(error.into()),
             };
+            owner = shared.owner_of(shown.customer.id()).await?.or_else(|| company_in(&shown.metadata));
         }
-        let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
+        let Owner::Company(company) = owner else { return Ok(not_ours(id)) };
         let synced =
             shared.locked(&company, |lock| async move { shared.sync_subscription(&lock, id).await }).await?;
         match synced {
@@ -93,13 +104,13 @@ impl Webhooks {
         }
     }
 
-    async fn about_invoice(&self, event: &Event, id: &str) -> Result<EventOutcome, BillingError> {
+    async fn about_invoice(&self, event: &Envelope<'_>, id: &str) -> Result<EventOutcome, BillingError> {
         let shared = self.billing.shared();
-        let mut company = match event.customer_id() {
-            Some(customer) => shared.company_of(customer).await?,
-            None => None,
+        let mut owner = match event.customer_id() {
+            Some(customer) => shared.owner_of(customer).await?,
+            None => Owner::Unknown,
         };
-        if company.is_none() {
+        if matches!(owner, Owner::Unknown) {
             let shown = match shared.client.invoice(id).await {
                 Ok(shown) => shown,
                 Err(error) if error.kind() == StripeErrorKind::NotFound => {
@@ -107,13 +118,12 @@ impl Webhooks {
                 }
                 Err(error) => return Err(error.into()),
             };
-            company = match &shown.customer {
-                Some(customer) => shared.company_of(customer.id()).await?,
-                None => None,
-            };
-            company = company.or_else(|| shown.subscription_metadata().and_then(company_in));
+            if let Some(customer) = &shown.customer {
+                owner = shared.owner_of(customer.id()).await?;
+            }
+            owner = owner.or_else(|| shown.subscription_metadata().and_then(company_in));
         }
-        let Some(company) = company else { return Ok(ignored(format!("`{id}` is of no company of ours"))) };
+        let Owner::Company(company) = owner else { return Ok(not_ours(id)) };
         let synced =
             shared.locked(&company, |lock| async move { shared.sync_invoice(&lock, id).await }).await?;
         match synced {
@@ -140,9 +150,7 @@ impl Webhooks {
 
     async fn about_customer(&self, id: &str) -> Result<EventOutcome, BillingError> {
         let shared = self.billing.shared();
-        let Some(company) = shared.company_of(id).await? else {
-            return Ok(ignored(format!("`{id}` is of no company of ours")));
-        };
+        let Owner::Company(company) = shared.owner_of(id).await? else { return Ok(not_ours(id)) };
         let Ok(customer) = CustomerId::new(id) else { return Ok(ignored("its id is none")) };
         shared
             .locked(&company, |lock| async move {
@@ -152,11 +160,27 @@ impl Webhooks {
             .await
     }
 
-    async fn company_of_subscription(
-        &self,
-        shown: &wire::Subscription,
-    ) -> Result<Option<CompanyId>, BillingError> {
-        let by_customer = self.billing.shared().company_of(shown.customer.id()).await?;
-        Ok(by_customer.or_else(|| company_in(&shown.metadata)))
+    /// Stripe took reports of usage, and found out later that it cannot count them. The event says why, and names some.
+    async fn about_usage(&self, stored: &NewEvent) -> Result<EventOutcome, BillingError> {
+        let shared = self.billing.shared();
+        let report = match wire::MeterErrorReport::from_slice(stored.payload.as_bytes()) {
+            Ok(report) => report,
+            Err(error) => return Ok(ignored(format!("its report cannot be read: {error}"))),
+        };
+        for kind in &report.reason.error_types {
+            for sample in &kind.sample_errors {
+                let Some(Ok(id)) = sample.request.identifier.as_ref().map(UsageRecordId::new) else {
+                    continue;
+                };
+                let why = sample.error_message.as_deref().unwrap_or("Stripe cannot count it");
+                shared.store.refuse_usage(&id, &format!("{}: {why}", kind.code)).await?;
+            }
+        }
+        shared.notices.notice(&Notice::UsageNotCounted {
+            meter: stored.object.clone().filter(|id| !id.is_empty()),
+            records: report.reason.error_count,
+            why: report.developer_message_summary,
+        });
+        Ok(EventOutcome::Processed)
     }
 }

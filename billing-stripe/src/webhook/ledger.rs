@@ -1,14 +1,11 @@
 //! From the bytes to the ledger of events, and from there to their effects.
 
 use chrono::TimeDelta;
-use entitlements_core::billing::{
-    BillingError, BillingErrorKind, Claim, EventOutcome, EventState, NewEvent, Received,
-};
-use entitlements_core::id::{EventId, MAX_ID_BYTES};
+use entitlements_core::billing::{BillingError, BillingErrorKind, Claim, EventOutcome, EventState, Received};
+use entitlements_core::id::EventId;
 
-use super::{Handled, WebhookError, Webhooks};
-use crate::signature::{SignatureError, verify};
-use crate::wire::Event;
+use super::{Envelope, Handled, WebhookError, Webhooks};
+use crate::signature::SignatureError;
 
 /// How long one attempt may take before somebody else may begin another.
 const LEASE: TimeDelta = TimeDelta::seconds(120);
@@ -28,8 +25,8 @@ impl Webhooks {
         let shared = self.billing.shared();
         let now = shared.clock.now();
         let signature = signature.ok_or(SignatureError::NoSignature)?;
-        verify(body, signature, &self.secrets, now, self.tolerance)?;
-        let new = read(body)?;
+        let envelope = Envelope::verified(body, signature, &self.secrets, now, self.tolerance)?;
+        let new = envelope.to_new_event()?;
         let id = new.id.clone();
         let this = self.clone();
         let work = async move {
@@ -112,26 +109,6 @@ impl Webhooks {
             _ => Ok(Handled::Processed),
         }
     }
-}
-
-/// Reads what names the event.
-fn read(body: &[u8]) -> Result<NewEvent, WebhookError> {
-    fn no_event(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> WebhookError {
-        WebhookError::NoEvent(error.into())
-    }
-    let payload = std::str::from_utf8(body).map_err(no_event)?;
-    let event = Event::from_slice(body).map_err(no_event)?;
-    if event.kind().is_empty() || event.kind().len() > MAX_ID_BYTES {
-        return Err(no_event("`type` must have 1 to 255 bytes"));
-    }
-    Ok(NewEvent {
-        id: EventId::new(event.id()).map_err(no_event)?,
-        kind: event.kind().to_owned(),
-        livemode: event.livemode(),
-        object: event.object_id().map(str::to_owned),
-        created_at: event.created(),
-        payload: payload.to_owned(),
-    })
 }
 
 /// An error with its causes, for the ledger: operators read it, and it holds no secret.

@@ -4,6 +4,7 @@
 //! the object is asked for again, under the lock of its company, and stored as it is now. So the order of events, copies of
 //! them and their age do not matter, and working on one a second time changes nothing.
 
+mod envelope;
 mod handle;
 mod ledger;
 mod service;
@@ -12,6 +13,7 @@ use http::StatusCode;
 
 use entitlements_core::billing::{BillingError, BillingErrorKind, EventState};
 
+pub use self::envelope::Envelope;
 pub use self::service::WebhookService;
 
 use crate::StripeBilling;

@@ -26,7 +26,10 @@ pub(crate) use self::expandable::identified;
 pub use self::expandable::{Expandable, Identified};
 pub use self::invoice::{BillingReason, Invoice, InvoiceLine, InvoiceStatus, StatusTransitions};
 pub use self::list::List;
-pub use self::meter::{Meter, MeterEvent};
+pub use self::meter::{
+    Meter, MeterErrorKind, MeterErrorReport, MeterErrorRequest, MeterErrorSample, MeterErrors, MeterEvent,
+    MeterEventAdjustment,
+};
 pub use self::payment_method::{Card, PaymentMethod};
 pub use self::portal::PortalSession;
 pub use self::price::{Price, Product, Recurring, UsageType};

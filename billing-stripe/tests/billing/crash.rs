@@ -1,5 +1,7 @@
 //! What is left half done, by a crash or a lost reply at any step, is found and finished by the next call.
 
+use std::time::Duration;
+
 use billing_stripe::fake::{FaultKind, RequestFault};
 use chrono::TimeDelta;
 use entitlements_core::Subscription;
@@ -104,7 +106,8 @@ async fn a_crash_at_any_step_of_buying_leaves_one_customer_and_one_subscription(
 
 #[tokio::test]
 async fn who_died_holds_its_lock_until_the_lease_ends() {
-    let world = World::new().await;
+    let mut world = World::new().await;
+    world.patience = Duration::ZERO;
     let process = world.process();
     process.store.cut_at(4, Cut::DieBefore);
     assert!(first(&process).await.is_none());

@@ -5,6 +5,8 @@ mod crash;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod ledger;
+#[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
 mod order;
@@ -14,6 +16,8 @@ mod shaky;
 mod story;
 #[cfg(test)]
 mod teeth;
+#[cfg(test)]
+mod usage;
 #[cfg(test)]
 mod webhooks;
 #[cfg(test)]

@@ -6,18 +6,22 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use entitlements_core::MemoryStore;
 use entitlements_core::billing::{
     Begun, BillingEvent, BillingLock, BillingStore, Claim, Customer, EventOutcome, Invoice, NewEvent,
-    Operation, OperationResult, PlanFeature, Received,
+    Operation, OperationResult, PlanFeature, Received, UnsettledUsage, UsageOutbox, UsageOutcome,
+    UsageRecord,
 };
 use entitlements_core::facts::{AddOnQuantity, Facts, Override, Revision};
-use entitlements_core::id::{CompanyId, CustomerId, EventId, FeatureKey, OperationId, SubscriptionId};
+use entitlements_core::id::{
+    CompanyId, CustomerId, EventId, FeatureKey, OperationId, SubscriptionId, UsageRecordId,
+};
 use entitlements_core::store::{
     Page, PageRequest, Policies, SnapshotStore, StoreError, StoreErrorKind, SubscriptionStore,
 };
 use entitlements_core::subscription::Subscription;
 use tokio::sync::Notify;
+
+use crate::ledger::Ledger;
 
 /// What happens at a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +61,7 @@ pub(crate) struct Shaky(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    store: Arc<MemoryStore>,
+    store: Arc<dyn Ledger>,
     open: OpenOperations,
     flaw: Flaw,
     steps: AtomicU64,
@@ -70,7 +74,7 @@ struct Inner {
 }
 
 impl Shaky {
-    pub(crate) fn new(store: Arc<MemoryStore>, open: OpenOperations, flaw: Flaw) -> Self {
+    pub(crate) fn new(store: Arc<dyn Ledger>, open: OpenOperations, flaw: Flaw) -> Self {
         Self(Arc::new(Inner {
             store,
             open,
@@ -167,8 +171,8 @@ macro_rules! shaky {
 }
 
 impl Shaky {
-    fn store(&self) -> &MemoryStore {
-        &self.0.store
+    fn store(&self) -> &dyn Ledger {
+        &*self.0.store
     }
 
     fn flawed(&self) -> &Inner {
@@ -283,4 +287,13 @@ shaky!(BillingStore {
     fn list_invoices(&self, company: &CompanyId, page: &PageRequest) -> Page<Invoice> = store.list_invoices;
     fn replace_plan_features(&self, features: &[PlanFeature]) -> () = store.replace_plan_features;
     fn plan_features(&self) -> Vec<PlanFeature> = store.plan_features;
+});
+
+shaky!(UsageOutbox {
+    fn bill_meters(&self, meters: &[FeatureKey]) -> () = store.bill_meters;
+    fn claim_usage(&self, until: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Vec<UsageRecord> = store.claim_usage;
+    fn finish_usage(&self, id: &UsageRecordId, attempt: u32, outcome: &UsageOutcome) -> bool = store.finish_usage;
+    fn refuse_usage(&self, id: &UsageRecordId, why: &str) -> bool = store.refuse_usage;
+    fn usage_record(&self, id: &UsageRecordId) -> Option<UsageRecord> = store.usage_record;
+    fn unsettled_usage(&self) -> Vec<UnsettledUsage> = store.unsettled_usage;
 });

@@ -185,7 +185,7 @@ async fn what_is_unknown_is_kept_and_ignored() {
             "data":{{"object":{{"id":"{object}","object":"x","customer":"cus_unknown"}}}}}}"#
         )
     };
-    let thin = r#"{"id":"evt_t","object":"v2.core.event","type":"v1.billing.meter.no_meter_found",
+    let thin = r#"{"id":"evt_t","object":"v2.core.event","type":"v1.billing.alert.of_tomorrow",
         "created":"2026-01-10T00:00:00Z","livemode":false}"#;
     let live = body.replacen(r#""livemode":false"#, r#""livemode":true"#, 9);
     for text in [
@@ -343,4 +343,47 @@ async fn the_fake_sends_and_the_next_check_is_right() {
     teller.tell(Step::Cancel).await;
     assert!(world.fake.webhooks_taken(std::time::Duration::from_secs(10)).await);
     assert_eq!(process.check("reports").await, Reason::SubscriptionInactive);
+}
+
+#[tokio::test]
+async fn a_webhook_that_changes_nothing_forgets_nothing() {
+    let world = World::new().await;
+    let process = world.process();
+    process.subscribe(&buy("pro", Some("pm_card_visa"))).await.unwrap();
+    let bodies = world.bodies_after(0);
+    let before = world.memory.load(&acme(), world.clock.now()).await.unwrap();
+    let forgotten = process.forgotten.times();
+    assert!(forgotten > 0, "buying is a change");
+    for body in &bodies {
+        process.receive(body).await.unwrap();
+        process.webhooks.replay(&id_of(body)).await.unwrap();
+    }
+    process.billing.reconcile(&acme()).await.unwrap();
+    assert_eq!(process.forgotten.times(), forgotten);
+    assert_eq!(world.memory.load(&acme(), world.clock.now()).await.unwrap(), before);
+    assert!(process.may("forecast").await);
+}
+
+#[tokio::test]
+async fn what_is_said_of_an_erased_company_does_not_bring_it_back() {
+    let world = World::new().await;
+    let process = world.process();
+    let made = process.subscribe(&buy("pro", Some("pm_card_visa"))).await.unwrap();
+    let seen = world.bodies_after(0).len();
+    process.entitlements.erase(&acme()).await.unwrap().unwrap();
+    // It goes on there, and ends.
+    world.advance(TimeDelta::days(32));
+    world.client.cancel_subscription(made.id.as_str(), &op()).await.unwrap();
+    let bodies = world.bodies_after(0);
+    assert!(bodies.len() > seen + 3, "{}", bodies.len());
+    for body in &bodies {
+        assert!(matches!(process.receive(body).await.unwrap(), Handled::Ignored(_)), "{body}");
+    }
+    assert_eq!(process.billing.reconcile(&acme()).await.unwrap(), []);
+    assert_eq!(world.stored().await, []);
+    assert_eq!(world.memory.subscription(&made.id).await.unwrap(), None);
+    let pages = entitlements_core::store::PageRequest::first(9);
+    assert_eq!(world.memory.list_invoices(&acme(), &pages).await.unwrap().items, []);
+    assert_eq!(process.check("reports").await, Reason::NoSubscription);
+    assert_eq!(process.entitlements.erase(&acme()).await.unwrap(), None, "nothing came back");
 }

@@ -1,22 +1,25 @@
 //! A fake Stripe, a store, and processes that use both.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use billing_stripe::client::{RetryPolicy, StripeClient};
 use billing_stripe::fake::{FakeStripe, FakeStripeBuilder};
 use billing_stripe::signature::{SigningSecret, sign};
-use billing_stripe::{Handled, Notice, Notices, OperationId, StripeBilling, WebhookError, Webhooks};
+use billing_stripe::{
+    Handled, MeterBook, Notice, Notices, OperationId, StripeBilling, WebhookError, Webhooks,
+};
 use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::billing::{BillingError, BillingProvider, BillingStore, NewSubscription};
 use entitlements_core::id::CompanyId;
-use entitlements_core::store::SnapshotStore;
+use entitlements_core::observer::{Event, Observer};
 use entitlements_core::{
-    Action, Amount, Catalog, Clock, Entitlements, ManualClock, MemoryStore, Reason, Request, Subject,
-    Subscription,
+    Action, Amount, Catalog, Clock, Entitlements, ManualClock, Reason, Request, Subject, Subscription,
 };
 
+use crate::ledger::{Ledger, fresh};
 use crate::shaky::{Flaw, OpenOperations, Shaky};
 
 pub(crate) const SECRET: &str = "whsec_test";
@@ -27,12 +30,13 @@ past_due_grace = "7d"
 [features]
 reports = { type = "flag" }
 forecast = { type = "flag" }
+pages = { type = "meter" }
 [plans.starter]
 stripe = { prices = ["price_starter"] }
 grants = { reports = true }
 [plans.pro]
 stripe = { lookup_keys = ["pro_monthly"] }
-grants = { reports = true, forecast = true }
+grants = { reports = true, forecast = true, pages = { limit = 1000000, every = "month" } }
 [plans.unsold]
 grants = { reports = true }
 "#;
@@ -41,6 +45,14 @@ pub(crate) fn catalog() -> Catalog {
     Catalog::parse("catalog.toml", CATALOG).unwrap()
 }
 
+/// The meters that Stripe bills.
+pub(crate) fn meters() -> MeterBook {
+    MeterBook::new([("pages".parse().unwrap(), PAGES.to_owned())]).unwrap()
+}
+
+/// The name of the events of `pages`.
+pub(crate) const PAGES: &str = "pages_read";
+
 /// Remembers what people were told.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Told(Arc<Mutex<Vec<Notice>>>);
@@ -48,6 +60,24 @@ pub(crate) struct Told(Arc<Mutex<Vec<Notice>>>);
 impl Notices for Told {
     fn notice(&self, notice: &Notice) {
         self.0.lock().unwrap().push(notice.clone());
+    }
+}
+
+/// How often something was forgotten because it changed.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Forgotten(Arc<AtomicU32>);
+
+impl Observer for Forgotten {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::Invalidated { .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Forgotten {
+    pub(crate) fn times(&self) -> u32 {
+        self.0.load(Ordering::SeqCst)
     }
 }
 
@@ -64,9 +94,11 @@ pub(crate) struct World {
     pub(crate) there: Arc<ManualClock>,
     pub(crate) fake: FakeStripe,
     pub(crate) client: StripeClient,
-    pub(crate) memory: Arc<MemoryStore>,
+    pub(crate) memory: Arc<dyn Ledger>,
     pub(crate) open: OpenOperations,
     pub(crate) flaw: Flaw,
+    /// How long the lock of a company is waited for.
+    pub(crate) patience: Duration,
 }
 
 /// One of our processes.
@@ -76,6 +108,7 @@ pub(crate) struct Process {
     pub(crate) billing: StripeBilling,
     pub(crate) webhooks: Webhooks,
     pub(crate) told: Told,
+    pub(crate) forgotten: Forgotten,
     clock: Arc<ManualClock>,
 }
 
@@ -124,9 +157,10 @@ impl World {
             there,
             fake,
             client,
-            memory: Arc::new(MemoryStore::default()),
+            memory: fresh().await,
             open: Arc::default(),
             flaw,
+            patience: Duration::from_secs(5),
         }
     }
 
@@ -135,16 +169,23 @@ impl World {
         self.process_on(self.memory.clone(), self.client.clone())
     }
 
-    pub(crate) fn process_on(&self, memory: Arc<MemoryStore>, client: StripeClient) -> Process {
+    pub(crate) fn process_on(&self, memory: Arc<dyn Ledger>, client: StripeClient) -> Process {
+        let forgotten = Forgotten::default();
         let store = Shaky::new(memory.clone(), self.open.clone(), self.flaw);
-        let entitlements = Entitlements::builder(catalog()).store(memory).clock(self.clock.clone()).build();
+        let entitlements = Entitlements::builder(catalog())
+            .shared_store(memory)
+            .clock(self.clock.clone())
+            .observer(forgotten.clone())
+            .build();
         let told = Told::default();
         let billing = StripeBilling::builder(client, store.clone(), entitlements.clone())
             .notices(told.clone())
             .clock(self.clock.clone())
+            .patience(self.patience)
+            .meters(meters())
             .build();
         let webhooks = Webhooks::new(billing.clone(), [SigningSecret::new(SECRET).unwrap()]);
-        Process { store, entitlements, billing, webhooks, told, clock: self.clock.clone() }
+        Process { store, entitlements, billing, webhooks, told, forgotten, clock: self.clock.clone() }
     }
 
     /// Lets time pass, here and at the fake.
@@ -169,22 +210,22 @@ impl World {
     }
 
     pub(crate) async fn stored(&self) -> Vec<Subscription> {
-        stored(&self.memory, self.clock.now()).await
+        stored(&*self.memory, self.clock.now()).await
     }
 
     /// What a store that knew nothing has after everything was asked for.
     pub(crate) async fn truth(&self) -> Vec<Subscription> {
-        let fresh = Arc::new(MemoryStore::default());
+        let fresh = fresh().await;
         if let Some(known) = self.memory.customer_of(&acme()).await.unwrap() {
             fresh.insert_customer(&known).await.unwrap();
         }
         let process = self.process_on(fresh.clone(), self.client.clone());
         process.billing.reconcile(&acme()).await.unwrap();
-        stored(&fresh, self.clock.now()).await
+        stored(&*fresh, self.clock.now()).await
     }
 }
 
-pub(crate) async fn stored(memory: &MemoryStore, now: DateTime<Utc>) -> Vec<Subscription> {
+pub(crate) async fn stored(memory: &dyn Ledger, now: DateTime<Utc>) -> Vec<Subscription> {
     let all = memory.load(&acme(), now).await.unwrap().subscriptions;
     let by_id: BTreeMap<_, _> = all.into_iter().map(|it| (it.id.clone(), it)).collect();
     by_id.into_values().collect()
@@ -192,7 +233,6 @@ pub(crate) async fn stored(memory: &MemoryStore, now: DateTime<Utc>) -> Vec<Subs
 
 /// The id of an operation of the story itself, a new one each time.
 pub(crate) fn op() -> OperationId {
-    use std::sync::atomic::{AtomicU32, Ordering};
     static MADE: AtomicU32 = AtomicU32::new(0);
     OperationId::new(format!("story_{}", MADE.fetch_add(1, Ordering::Relaxed))).unwrap()
 }

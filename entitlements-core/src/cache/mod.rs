@@ -30,13 +30,15 @@ pub(crate) struct Kept {
     pub(crate) snapshot: Snapshot,
     /// When its load began.
     pub(crate) asked_at: DateTime<Utc>,
+    /// How many loads had begun then, this one included: clocks stand still, and go back.
+    pub(crate) number: u64,
     /// Whether somebody loads the company again already.
     refreshed: AtomicBool,
 }
 
 impl Kept {
-    pub(crate) const fn new(snapshot: Snapshot, asked_at: DateTime<Utc>) -> Self {
-        Self { snapshot, asked_at, refreshed: AtomicBool::new(false) }
+    const fn new(snapshot: Snapshot, asked_at: DateTime<Utc>, number: u64) -> Self {
+        Self { snapshot, asked_at, number, refreshed: AtomicBool::new(false) }
     }
 }
 
@@ -58,6 +60,8 @@ pub(crate) struct SnapshotCache {
     fences: Box<[Mutex<u64>]>,
     /// The oldest revision of the policies that may still be used.
     policies: AtomicU64,
+    /// How many loads have begun.
+    loads: AtomicU64,
     hits: Counter,
     misses: Counter,
 }
@@ -80,6 +84,7 @@ impl SnapshotCache {
             refresh_age: if config.refreshes_ahead() { max_age / 5 * 3 } else { TimeDelta::MAX },
             fences: std::iter::repeat_with(Mutex::default).take(FENCES).collect(),
             policies: AtomicU64::new(0),
+            loads: AtomicU64::new(0),
             hits: Counter::default(),
             misses: Counter::default(),
         }
@@ -94,6 +99,11 @@ impl SnapshotCache {
         let kept = self.entries.as_ref()?.get(company).filter(|kept| self.is_usable(kept, now))?;
         self.hits.raise();
         Some(kept)
+    }
+
+    /// The same, without counting it.
+    pub(crate) fn young(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
+        self.entries.as_ref()?.peek(company).filter(|kept| self.is_usable(kept, now))
     }
 
     /// A call found nothing that could be used.
@@ -139,7 +149,7 @@ impl SnapshotCache {
         load: impl Future<Output = Result<Snapshot, E>>,
     ) -> Result<Arc<Kept>, E> {
         let Some(entries) = &self.entries else {
-            return Ok(Arc::new(Kept::new(load.await?, now)));
+            return self.load(now, load).await;
         };
         if let Some(kept) = entries.peek(company)
             && !self.is_usable(&kept, now)
@@ -147,8 +157,7 @@ impl SnapshotCache {
             entries.remove_if(company, |present| Arc::ptr_eq(present, &kept));
         }
         let before = *self.fence(company);
-        let loaded = async { load.await.map(|snapshot| Arc::new(Kept::new(snapshot, now))) };
-        let kept = entries.get_or_insert_async(company, loaded).await?;
+        let kept = entries.get_or_insert_async(company, self.load(now, load)).await?;
         let fence = self.fence(company);
         if *fence == before {
             self.keep_last(company, &kept);
@@ -168,7 +177,7 @@ impl SnapshotCache {
         load: impl Future<Output = Result<Snapshot, E>>,
     ) -> Result<(), E> {
         let before = *self.fence(company);
-        let kept = Arc::new(Kept::new(load.await?, now));
+        let kept = self.load(now, load).await?;
         let fence = self.fence(company);
         if let Some(entries) = &self.entries
             && *fence == before
@@ -179,6 +188,20 @@ impl SnapshotCache {
         }
         drop(fence);
         Ok(())
+    }
+
+    async fn load<E>(
+        &self,
+        now: DateTime<Utc>,
+        load: impl Future<Output = Result<Snapshot, E>>,
+    ) -> Result<Arc<Kept>, E> {
+        let number = self.loads.fetch_add(1, Ordering::SeqCst) + 1;
+        Ok(Arc::new(Kept::new(load.await?, now, number)))
+    }
+
+    /// How many loads have begun.
+    pub(crate) fn loads(&self) -> u64 {
+        self.loads.load(Ordering::SeqCst)
     }
 
     /// Whoever calls it holds the company's fence.
@@ -203,6 +226,17 @@ impl SnapshotCache {
         let fence = self.raise(company);
         if let Some(entries) = &self.entries {
             entries.remove(company);
+        }
+        drop(fence);
+    }
+
+    /// Loads a company again before it is asked about, if this is still what is kept of it.
+    pub(crate) fn expire_kept(&self, company: &CompanyId, kept: &Arc<Kept>) {
+        let mut fence = self.fence(company);
+        if let Some(entries) = &self.entries
+            && entries.remove_if(company, |present| Arc::ptr_eq(present, kept)).is_some()
+        {
+            *fence += 1;
         }
         drop(fence);
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::TimeDelta;
 
+use super::policies::PolicyLoads;
 use super::shared::SharedCache;
 use super::{Entitlements, Shared};
 use crate::breaker::Breaker;
@@ -121,6 +122,7 @@ impl EntitlementsBuilder {
         let entitlements = Entitlements(Arc::new(Shared {
             catalog: ArcSwap::from_pointee(self.catalog),
             policies: ArcSwapOption::empty(),
+            policy_loads: PolicyLoads::default(),
             snapshots: SnapshotCache::new(self.cache),
             store: self.store.unwrap_or_else(|| Arc::new(MemoryStore::default())),
             clock: self.clock,

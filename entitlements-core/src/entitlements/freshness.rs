@@ -139,6 +139,7 @@ impl Entitlements {
     fn heard(&self, change: &Change) {
         match change {
             Change::Company { company, revision: Some(revision) } => {
+                self.knows(company, *revision);
                 self.0.snapshots.invalidate_before(company, *revision);
             }
             Change::Company { company, revision: None } => self.0.snapshots.invalidate(company),
@@ -146,6 +147,13 @@ impl Entitlements {
             Change::Everything => self.0.snapshots.invalidate_all(),
         }
         self.observe(&Event::Invalidated { change });
+    }
+
+    /// The shared cache may not have heard of that revision of a company.
+    fn knows(&self, company: &CompanyId, revision: Revision) {
+        if let Some(shared) = &self.0.decisions {
+            shared.knows(company, revision);
+        }
     }
 
     /// Hears what other processes announce, until the handle is dropped. A handle with a runtime does it by itself.
@@ -195,6 +203,9 @@ impl Writing<'_> {
     /// shows the write, if it is known.
     pub(super) async fn end(mut self, revision: Option<Revision>) {
         let change = self.change(revision);
+        if let Some(revision) = revision {
+            self.handle.knows(self.company, revision);
+        }
         self.told = true;
         let (handle, scope) = (self.handle, Scope::Company(self.company.clone()));
         // Here first, whatever happens while the others are told.

@@ -1,23 +1,26 @@
 //! Leases: units that a process takes in advance, and serves out of its memory.
 
+mod tranche;
+
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use futures_util::FutureExt as _;
 use futures_util::future::Shared as SharedFuture;
 
-use super::{Consume, Entitlements, Reserving};
+use super::{Consume, Entitlements, Reserving, new_id};
 use crate::Amount;
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::id::ReceiptId;
+use crate::id::IdempotencyKey;
 use crate::request::Subject;
-use crate::reservation::CommitOutcome;
 use crate::runtime::{BoxFuture, Runtime};
+use crate::store::{StoreError, StoreErrorKind};
+use tranche::{Tranche, settle};
 
 /// How many units a lease takes from the store at a time, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,20 +28,31 @@ pub struct LeaseTerms {
     units: Amount,
     ttl: Duration,
     margin: Duration,
+    come_back: bool,
 }
 
 impl LeaseTerms {
     /// `units` at a time, for 5 seconds, of which the last second is left unused.
     #[must_use]
     pub const fn new(units: Amount) -> Self {
-        Self { units, ttl: Duration::from_secs(5), margin: Duration::from_secs(1) }
+        Self { units, ttl: Duration::from_secs(5), margin: Duration::from_secs(1), come_back: false }
     }
 
-    /// Units are taken for `ttl`, and are not served in the last `margin` of it: that is how much the clocks of processes may
-    /// differ, and how long a settlement may take, without a unit being given twice.
+    /// Units are served for `ttl` without its last `margin`, and then settled. When units
+    /// [come back](Self::coming_back_after_a_crash), the margin is how much the clocks of processes may differ, and how long a
+    /// settlement may take, without a unit being given twice.
     #[must_use]
     pub const fn with_ttl(self, ttl: Duration, margin: Duration) -> Self {
-        Self { units: self.units, ttl, margin }
+        Self { ttl, margin, ..self }
+    }
+
+    /// What a process held when it crashed comes back when its time is over, instead of being lost to the customer.
+    ///
+    /// Nobody knows how much of it had been served: **all of it comes back, so up to one lease for each crash may be served
+    /// twice.** The same holds for a process that cannot reach the store for longer than the margin.
+    #[must_use]
+    pub const fn coming_back_after_a_crash(self) -> Self {
+        Self { come_back: true, ..self }
     }
 }
 
@@ -57,7 +71,8 @@ pub enum Leased {
 ///
 /// It takes units in advance, as a [reservation](Entitlements::reserve), and serves them in less than a microsecond. What was
 /// used is settled when the units run out, when their time is over, and when the lease is [closed](Self::close) or dropped;
-/// the rest goes back. Units are taken from the store before they are served, so that no number of processes passes the limit.
+/// the rest goes back. Units are taken from the store before they are served, and only a settlement gives any back: so no
+/// number of processes passes the limit, whatever becomes of them.
 ///
 /// What it gives up for that:
 ///
@@ -66,8 +81,8 @@ pub enum Leased {
 ///   context; what is revoked then is still served for up to the time of the lease. Observers and the audit log see nothing
 ///   of single operations.
 /// * **Units that another process holds count as used**, so some may be refused early.
-/// * **A crash forgets what was served since the last settlement**: at most what each process holds, which comes back when the
-///   lease expires.
+/// * **A crash costs the customer what the process held**, at most the units of one lease: they stay used. With
+///   [`coming_back_after_a_crash`](LeaseTerms::coming_back_after_a_crash) they come back, also those that had been served.
 ///
 /// Cloning shares the lease.
 #[derive(Clone, Debug)]
@@ -85,21 +100,22 @@ struct Lease {
     margin: TimeDelta,
     current: ArcSwapOption<Tranche>,
     refilling: futures_util::lock::Mutex<()>,
+    /// What was asked for and not answered, or not yet: the store may have given it.
+    unanswered: Mutex<Option<Asked>>,
     settling: Mutex<Vec<Settling>>,
     uncollected: Arc<AtomicU64>,
     closed: AtomicBool,
 }
 
-/// Units that were taken in advance.
-struct Tranche {
-    reservation: ReceiptId,
+/// Units that the store was asked for. Asking again with the same key gives the same units.
+#[derive(Clone)]
+struct Asked {
+    key: IdempotencyKey,
     units: Amount,
-    /// Units that were not served; below zero when it has ended.
-    left: AtomicI64,
-    /// What was served when it ended.
-    served: AtomicU64,
-    usable_until: DateTime<Utc>,
 }
+
+/// Units that wait for their settlement, and for nothing else: nobody waits a hundred years.
+const UNTIL_SETTLED: TimeDelta = TimeDelta::days(36_500);
 
 impl Entitlements {
     /// A meter of `subject` that is served out of memory; see [`LeasedMeter`] for what that gives up.
@@ -129,6 +145,7 @@ impl Entitlements {
             margin,
             current: ArcSwapOption::empty(),
             refilling: futures_util::lock::Mutex::new(()),
+            unanswered: Mutex::default(),
             settling: Mutex::default(),
             uncollected: Arc::default(),
             closed: AtomicBool::new(false),
@@ -177,11 +194,13 @@ impl LeasedMeter {
     /// Gives back what was not used, and waits until the store knows what was. Nothing is served afterwards.
     ///
     /// Returns the units that were served and could not be counted, since they were settled too late and did not fit any
-    /// more; zero, unless the store could not be reached for longer than the margin.
+    /// more: zero, unless units [come back](LeaseTerms::coming_back_after_a_crash) and the store could not be reached for
+    /// longer than the margin, or the company was erased meanwhile.
     pub async fn close(&self) -> Amount {
         let refilling = self.0.refilling.lock().await;
         self.0.closed.store(true, Ordering::Release);
         drop(self.0.end(None));
+        self.0.give_back_unanswered().await;
         drop(refilling);
         let settling = std::mem::take(&mut *locked(&self.0.settling));
         for one in settling {
@@ -198,28 +217,55 @@ impl Lease {
         if let Some(settling) = self.end(None) {
             settling.await;
         }
-        let mut wanted = self.terms.units.max(needed);
+        let unanswered = locked(&self.unanswered).clone();
+        let mut asked = match unanswered {
+            Some(asked) => asked,
+            None => self.asking(self.terms.units.max(needed))?,
+        };
         loop {
-            let consume = Consume::new(&self.subject, &self.meter, wanted);
-            match self.handle.reserve(&consume, self.ttl).await? {
+            match self.ask(&asked).await? {
                 Reserving::Reserved { reservation, .. } | Reserving::Duplicate(reservation) => {
-                    self.begin(Tranche {
-                        reservation: reservation.id().clone(),
-                        units: wanted,
-                        left: AtomicI64::new(wanted.as_i64()),
-                        served: AtomicU64::new(0),
-                        usable_until: reservation.expires_at - self.margin,
-                    });
+                    self.begin(Tranche::new(
+                        reservation.id().clone(),
+                        asked.units,
+                        reservation.held.at + self.ttl - self.margin,
+                    ));
                     return Ok(None);
                 }
-                Reserving::Refused(denial) if wanted <= needed => return Ok(Some(denial)),
+                Reserving::Refused(denial) if asked.units <= needed => return Ok(Some(denial)),
                 // Few are left, and others want some, too.
                 Reserving::Refused(denial) => {
                     let remaining = denial.quota.as_ref().and_then(|quota| quota.remaining);
-                    let half = wanted.get().min(remaining.map_or(u64::MAX, Amount::get)) / 2;
-                    wanted = Amount::new(half).unwrap_or(Amount::ZERO).max(needed);
+                    let half = asked.units.get().min(remaining.map_or(u64::MAX, Amount::get)) / 2;
+                    asked = self.asking(Amount::new(half).unwrap_or(Amount::ZERO).max(needed))?;
                 }
             }
+        }
+    }
+
+    fn asking(&self, units: Amount) -> Result<Asked, Error> {
+        let key = IdempotencyKey::new(new_id(self.handle.now()))
+            .map_err(|error| StoreError::new(StoreErrorKind::Internal, "name a lease").with_source(error))?;
+        Ok(Asked { key, units })
+    }
+
+    /// Asks the store for units; remembers it until there is an answer, also when its caller gives up.
+    async fn ask(&self, asked: &Asked) -> Result<Reserving, Error> {
+        *locked(&self.unanswered) = Some(asked.clone());
+        let consume = Consume::new(&self.subject, &self.meter, asked.units).with_key(asked.key.clone());
+        let ttl = if self.terms.come_back { self.ttl } else { UNTIL_SETTLED };
+        let answer = self.handle.reserve(&consume, ttl).await?;
+        *locked(&self.unanswered) = None;
+        Ok(answer)
+    }
+
+    /// Settles what the store may have given without an answer, if it can be reached.
+    async fn give_back_unanswered(&self) {
+        let Some(asked) = locked(&self.unanswered).clone() else { return };
+        if let Ok(Reserving::Reserved { reservation, .. } | Reserving::Duplicate(reservation)) =
+            self.ask(&asked).await
+        {
+            drop(self.settle(Arc::new(Tranche::unused(reservation.id().clone()))));
         }
     }
 
@@ -246,6 +292,11 @@ impl Lease {
             }
         };
         ended.end();
+        Some(self.settle(ended))
+    }
+
+    /// Settles in the background.
+    fn settle(&self, ended: Arc<Tranche>) -> Settling {
         let settling = settle(
             self.handle.clone(),
             Arc::clone(&self.runtime),
@@ -258,7 +309,7 @@ impl Lease {
         let mut all = locked(&self.settling);
         all.retain(|one| one.peek().is_none());
         all.push(settling.clone());
-        Some(settling)
+        settling
     }
 }
 
@@ -266,53 +317,6 @@ impl Drop for Lease {
     fn drop(&mut self) {
         drop(self.end(None));
     }
-}
-
-impl Tranche {
-    fn take(&self, amount: Amount) -> bool {
-        let amount = amount.as_i64();
-        self.left
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| (amount <= left).then(|| left - amount))
-            .is_ok()
-    }
-
-    /// From here on nothing is taken.
-    fn end(&self) {
-        if let Ok(left) = u64::try_from(self.left.swap(-1, Ordering::AcqRel)) {
-            self.served.store(self.units.get().saturating_sub(left), Ordering::Release);
-        }
-    }
-}
-
-/// Tells the store what was served, until it has heard it.
-fn settle(
-    handle: Entitlements,
-    runtime: Arc<dyn Runtime>,
-    subject: Subject,
-    tranche: Arc<Tranche>,
-    uncollected: Arc<AtomicU64>,
-) -> BoxFuture<()> {
-    Box::pin(async move {
-        let served = Amount::new(tranche.served.load(Ordering::Acquire)).unwrap_or(Amount::MAX);
-        let mut pause = Duration::from_millis(20);
-        loop {
-            match handle.commit(&subject.company, &tranche.reservation, served).await {
-                Ok(Some(CommitOutcome::Committed(settled) | CommitOutcome::Duplicate(settled))) => {
-                    uncollected.fetch_add(settled.uncollected().get(), Ordering::AcqRel);
-                    return;
-                }
-                // Somebody else has ended it, or erased the company.
-                Ok(_) => {
-                    uncollected.fetch_add(served.get(), Ordering::AcqRel);
-                    return;
-                }
-                Err(_) => {
-                    runtime.sleep(pause).await;
-                    pause = (pause * 2).min(Duration::from_secs(1));
-                }
-            }
-        }
-    })
 }
 
 impl fmt::Debug for Lease {

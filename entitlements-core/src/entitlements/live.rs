@@ -15,7 +15,6 @@ use crate::evaluate::evaluate;
 use crate::facts::{Facts, Revision};
 use crate::id::CompanyId;
 use crate::observer::{Event, Tier};
-use crate::policy::PolicySet;
 use crate::request::Request;
 use crate::runtime::{BoxFuture, within};
 use crate::snapshot::Snapshot;
@@ -124,16 +123,8 @@ impl Entitlements {
         now: DateTime<Utc>,
     ) -> Result<Snapshot, StoreError> {
         let facts = self.0.store.load(company, now).await?;
-        let mut policies = self.0.policies.load_full();
-        if policies
-            .as_ref()
-            .is_none_or(|set| set.revision() < facts.policies_revision || set.catalog() != catalog.hash())
-        {
-            let set = Arc::new(PolicySet::compile(&self.0.store.policies().await?, catalog));
-            self.0.policies.store(Some(Arc::clone(&set)));
-            policies = Some(set);
-        }
-        Ok(Snapshot::new(facts, policies.unwrap_or_default(), catalog))
+        let policies = self.policies_of(facts.policies_revision, catalog).await?;
+        Ok(Snapshot::new(facts, policies, catalog))
     }
 
     /// What counts instead of a decision from live facts that cannot be reached; with `only_live` everything else is marked

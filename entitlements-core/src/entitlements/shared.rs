@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quick_cache::sync::Cache;
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
 
 use super::Entitlements;
 use crate::cache::Kept;
@@ -15,6 +15,7 @@ use crate::decision_cache::{
     CachedDecision, DecisionCache, DecisionKey, FactsMark, Fence, Found, is_kept_feature,
 };
 use crate::facts::Revision;
+use crate::id::CompanyId;
 use crate::observer::Event;
 use crate::policy::PolicySet;
 use crate::request::Request;
@@ -33,6 +34,9 @@ pub(super) struct SharedCache {
     pub(super) ttl: Duration,
     /// What was found within the last moment.
     recent: Cache<DecisionKey, Arc<Recent>>,
+    /// The newest revisions that this process knows of. An invalidation may not have reached the cache, and what it has
+    /// may be young enough and too old all the same.
+    known: Cache<CompanyId, Revision>,
 }
 
 /// What a look-up found.
@@ -55,7 +59,24 @@ pub(super) struct Missed {
 
 impl SharedCache {
     pub(super) fn new(cache: Arc<dyn DecisionCache>, ttl: Duration) -> Self {
-        Self { cache, ttl, recent: Cache::new(REMEMBERED) }
+        Self { cache, ttl, recent: Cache::new(REMEMBERED), known: Cache::new(REMEMBERED) }
+    }
+
+    /// Takes note that the company has this revision.
+    pub(super) fn knows(&self, company: &CompanyId, revision: Revision) {
+        let later = |_: &CompanyId, known: &mut Revision| {
+            *known = revision.max(*known);
+            EntryAction::Retain(())
+        };
+        if let EntryResult::Vacant(place) = self.known.entry(company, None, later) {
+            // Forgotten at once, it is as if it had not been heard.
+            let _ = place.insert(revision);
+        }
+    }
+
+    /// The newest revision of the company that this process knows of.
+    fn known(&self, company: &CompanyId) -> Revision {
+        self.known.get(company).unwrap_or_default()
     }
 }
 
@@ -97,6 +118,7 @@ impl Entitlements {
         let policies = self.0.policies.load_full().filter(known).ok_or(None)?;
         let key = DecisionKey::of(request, policies.reads(feature.index, request.action)).ok_or(None)?;
         let invalidations = self.0.snapshots.invalidations(&key.company);
+        let at_least = at_least.max(shared.known(&key.company));
         let policies = policies.revision();
         let usable = |recent: &Recent| {
             let (decision, latest) = recent.found.as_ref()?;

@@ -110,7 +110,11 @@ impl ErasureStore for MemoryStore {
             .map_err(|error| StoreError::new(StoreErrorKind::Internal, ERASE).with_source(error))?;
         let mut state = self.state();
         let known = state.companies.get(company).is_some_and(|known| !known.is_erased());
-        if !known && !state.log.names(company) && !state.billing.names(company) {
+        if !known
+            && !state.log.names(company)
+            && !state.billing.names(company)
+            && !state.outbox.names(company)
+        {
             return Ok(None);
         }
         for row in state.log.rows.iter_mut().filter(|row| row.entry.company == *company) {
@@ -123,6 +127,7 @@ impl ErasureStore for MemoryStore {
             row.salt = None;
         }
         state.forget(company, &pseudonym, kept(at));
+        state.outbox.forget(company);
         let revision = state.change(company, |_| {});
         if let Some(company) = state.companies.get_mut(company) {
             company.erased_at = Some(kept(at));
@@ -139,10 +144,11 @@ impl ErasureStore for MemoryStore {
             let Company { receipts, receipt_keys, .. } = company;
             receipt_keys.retain(|_, key| receipts.contains_key(key));
         }
-        let State { companies, billing, .. } = &mut *state;
+        state.outbox.expire(before);
+        let State { companies, billing, outbox, .. } = &mut *state;
         companies.retain(|name, company| {
             let is_old = company.erased_at.is_some_and(|erased| erased < before);
-            !(company.is_erased() && is_old && !billing.names(name))
+            !company.is_erased() || !is_old || billing.names(name) || outbox.names(name)
         });
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }

@@ -7,6 +7,7 @@ mod billing;
 mod gauges;
 mod grants;
 mod instant;
+mod outbox;
 mod policies;
 mod reservations;
 mod snapshot;

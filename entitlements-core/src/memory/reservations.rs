@@ -88,6 +88,7 @@ impl ReservationStore for MemoryStore {
         });
         if let Some(receipt) = &receipt {
             owner.receipts.insert(receipt.key.clone(), receipt.clone());
+            state.outbox.bill(receipt)?;
         }
         let settlement = Settlement { actual, at, receipt };
         owner.end(reservation, ReservationEnd::Committed(settlement.clone()));

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use chrono::{DateTime, Utc};
 
 use super::audit::Log;
+use super::outbox::Outbox;
 use super::reservations::Reserved;
 use crate::Amount;
 use crate::billing::{BillingEvent, Customer, Invoice, Operation, OperationResult, PlanFeature};
@@ -35,6 +36,7 @@ pub(super) struct State {
     pub(super) raised: HashSet<AlertKey>,
     pub(super) log: Log,
     pub(super) billing: Billing,
+    pub(super) outbox: Outbox,
 }
 
 /// What billing keeps.

@@ -22,7 +22,12 @@ impl UsageStore for MemoryStore {
         if !debit.is_well_formed() {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
-        take(&mut self.state(), &kept_debit(debit), DEBIT)
+        let mut state = self.state();
+        let outcome = take(&mut state, &kept_debit(debit), DEBIT)?;
+        if let DebitOutcome::Recorded(receipt) = &outcome {
+            state.bill([receipt])?;
+        }
+        Ok(outcome)
     }
 
     async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
@@ -46,6 +51,7 @@ impl UsageStore for MemoryStore {
                 }
             }
         }
+        state.bill(&recorded)?;
         Ok(outcomes)
     }
 
@@ -56,11 +62,13 @@ impl UsageStore for MemoryStore {
         at: DateTime<Utc>,
     ) -> Result<Option<Receipt>, StoreError> {
         let mut state = self.state();
-        let Some(company) = state.companies.get_mut(company) else { return Ok(None) };
+        let State { companies, outbox, .. } = &mut *state;
+        let Some(company) = companies.get_mut(company) else { return Ok(None) };
         let Some(key) = company.receipt_keys.get(receipt) else { return Ok(None) };
         let Some(receipt) = company.receipts.get_mut(key) else { return Ok(None) };
         if receipt.refunded_at.is_none() {
             receipt.refunded_at = Some(kept(at));
+            outbox.refund(&receipt.company, &receipt.id);
             for split in &receipt.split {
                 if let Some(count) = company.counters.get_mut(&CounterKey::from(split)) {
                     count.used = count.used.saturating_sub(split.amount);
@@ -113,6 +121,7 @@ impl GroupStore for MemoryStore {
                 }
             }
         }
+        state.bill(&recorded)?;
         Ok(outcomes)
     }
 }

@@ -51,6 +51,7 @@ pub struct FlakyStore<S> {
     inner: S,
     failure: Mutex<Option<StoreErrorKind>>,
     loads: AtomicU64,
+    policy_loads: AtomicU64,
     /// Loads that have read and wait to answer take a permit.
     gate: Semaphore,
     gated: Mutex<bool>,
@@ -65,6 +66,7 @@ impl<S> FlakyStore<S> {
             inner,
             failure: Mutex::new(None),
             loads: AtomicU64::new(0),
+            policy_loads: AtomicU64::new(0),
             gate: Semaphore::new(0),
             gated: Mutex::new(false),
             waiting: AtomicU64::new(0),
@@ -104,6 +106,11 @@ impl<S> FlakyStore<S> {
         self.loads.load(Ordering::SeqCst)
     }
 
+    /// How often the policies were asked for.
+    pub fn policy_loads(&self) -> u64 {
+        self.policy_loads.load(Ordering::SeqCst)
+    }
+
     /// The store inside.
     pub const fn inner(&self) -> &S {
         &self.inner
@@ -139,6 +146,9 @@ impl<S: SnapshotStore> SnapshotStore for FlakyStore<S> {
 
     async fn policies(&self) -> Result<Policies, StoreError> {
         self.check("read the policies")?;
+        self.policy_loads.fetch_add(1, Ordering::SeqCst);
+        // As long as a round trip takes, others run.
+        tokio::task::yield_now().await;
         self.inner.policies().await
     }
 }

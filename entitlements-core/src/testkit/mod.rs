@@ -1,4 +1,5 @@
-//! What proves a store: one conformance suite for all of them, a model test, and fixtures.
+//! What proves a store: one conformance suite for all of them, a model test, and fixtures. And what an application tests its
+//! plans with: [`TestEntitlements`].
 //!
 //! A store is proved in a dozen lines: a [`Harness`] says how to start one, and [`store_suite!`](crate::store_suite)
 //! turns every case into a test of its own. A new case reaches every store without a change to the store.
@@ -24,6 +25,8 @@
 //!
 //! Cases are plain functions over a fresh store; one that fails panics and says what it expected. No case sleeps or
 //! reads a clock.
+//!
+#![doc = include_str!("wrong_stores.md")]
 #![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
@@ -34,6 +37,7 @@
 )]
 
 pub mod alert;
+mod application;
 pub mod audit;
 pub mod billing;
 pub mod bus;
@@ -44,8 +48,10 @@ pub mod fixtures;
 mod flaky;
 pub mod gauge;
 pub mod grant;
+pub mod group;
 pub mod hostile;
 mod model;
+pub mod outbox;
 pub mod policy;
 pub mod race;
 mod random;
@@ -56,6 +62,7 @@ pub mod snapshot;
 pub mod subscription;
 mod suite;
 
+pub use application::{Decided, TestEntitlements};
 pub use flaky::FlakyStore;
 pub use model::agrees_with_memory;
 

@@ -290,6 +290,45 @@ macro_rules! billing_suite {
     };
 }
 
+/// Turns every case about groups into a test of its own, for a store that is also a
+/// [`GroupStore`](crate::store::GroupStore); used as [`store_suite!`](crate::store_suite), and beside it.
+#[macro_export]
+macro_rules! group_suite {
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::store_cases! { [$(#[$attribute])*] $harness, group:
+            each_debit_of_a_group_gets_its_own_outcome
+            debits_with_nothing_special_about_them_have_their_receipts
+            a_group_that_fails_changes_nothing
+        }
+    };
+}
+
+/// Turns every case about usage that is billed into a test of its own, for a store that is also a
+/// [`UsageOutbox`](crate::billing::UsageOutbox); used as [`store_suite!`](crate::store_suite), and beside it.
+#[macro_export]
+macro_rules! outbox_suite {
+    ($(#[$attribute:meta])* $harness:ty) => {
+        $crate::store_cases! { [$(#[$attribute])*] $harness, outbox:
+            billed_usage_is_written_down
+            nothing_else_is_written_down
+            recorded_usage_is_written_down
+            a_reservation_is_written_down_when_it_is_committed
+            usage_is_claimed_by_one
+            racing_claims_share_the_usage
+            usage_is_sent_once
+            failed_usage_is_due_again
+            refused_usage_says_why
+            refunded_usage_is_not_sent
+            sent_usage_that_is_refunded_is_corrected
+            refused_usage_that_is_refunded_is_even
+            unsettled_usage_is_summed
+            an_erasure_removes_billed_usage
+            settled_usage_expires
+            hostile_usage_never_mixes
+        }
+    };
+}
+
 /// One module of tests.
 #[doc(hidden)]
 #[macro_export]
@@ -354,6 +393,8 @@ mod tests {
             ("erasure", include_str!("erasure.rs")),
             ("hostile", include_str!("hostile.rs")),
             ("billing", include_str!("billing.rs")),
+            ("group", include_str!("group.rs")),
+            ("outbox", include_str!("outbox.rs")),
         ] {
             super::assert_listed(list, &format!("$harness, {file}:\n"), source);
         }

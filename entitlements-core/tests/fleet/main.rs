@@ -8,4 +8,5 @@ mod outage;
 mod questions;
 mod random;
 mod sharing;
+mod tokens;
 mod world;

@@ -79,6 +79,27 @@ async fn many_who_find_nothing_are_one_look_up_and_one_load() {
 }
 
 #[tokio::test]
+async fn a_process_that_begins_loads_the_policies_once_and_each_company_once() {
+    let world = Arc::new(World::new());
+    let policy = json!({"id": "p", "effect": "allow", "target": {"features": ["secret"]}});
+    world.plain().insert_policy(&Policy::from_json(&policy).unwrap()).await.unwrap();
+    let (fresh, loads, policies) = (world.process(), world.store.loads(), world.store.policy_loads());
+    let askers: Vec<_> = (0..200)
+        .map(|number| {
+            let fresh = fresh.clone();
+            tokio::spawn(async move {
+                let of = subject(&format!("c{}", number % 20));
+                fresh.check(&Request::new(&of, "secret", Action::View)).await.unwrap().is_allowed()
+            })
+        })
+        .collect();
+    for asker in askers {
+        assert!(asker.await.unwrap());
+    }
+    assert_eq!((world.store.loads() - loads, world.store.policy_loads() - policies), (20, 1));
+}
+
+#[tokio::test]
 async fn meters_and_unknown_names_are_not_shared() {
     let world = World::new();
     let process = world.cold_process().await;
@@ -177,6 +198,22 @@ async fn a_revocation_is_seen_within_five_seconds_whatever_is_broken() {
         world.clock.advance(TimeDelta::seconds(5));
         assert!(!world.allows(&warm).await && !world.allows(&cold).await, "{bus} {cache}");
     }
+}
+
+#[tokio::test]
+async fn who_wrote_sees_it_at_once_although_the_shared_cache_missed_it() {
+    let world = World::new();
+    let (writer, cold) = (world.cold_process().await, world.cold_process().await);
+    let grant = writer.grant(grant(&world)).await.unwrap();
+    pump().await;
+    assert!(world.allows(&cold).await);
+    world.decisions.deaf.store(true, Ordering::SeqCst);
+    writer.void(&grant.id).await.unwrap();
+    // The shared cache still has the decision, from facts that are young enough.
+    assert!(!world.allows(&writer).await);
+    pump().await;
+    // So does who has heard of it.
+    assert!(!world.allows(&cold).await);
 }
 
 #[tokio::test]

@@ -1,7 +1,11 @@
 //! Stores that are wrong in one way each: the store in memory, with a mistake in front of it.
 
+#[path = "billing.rs"]
+mod billing;
 #[path = "gauges.rs"]
 mod gauges;
+#[path = "groups.rs"]
+mod groups;
 #[path = "log.rs"]
 mod log;
 #[path = "reservations.rs"]
@@ -33,17 +37,23 @@ type Result<T> = std::result::Result<T, StoreError>;
 /// The mistake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Wrong {
+    AddsPlanFeatures,
     AlertsAgain,
     AppendsAgain,
+    BeginsAgain,
     ChecksOneQuota,
+    ClaimsAgain,
     CommitsAgain,
     CommitsWhatDoesNotFit,
     CountsHoldersAgain,
     ErasesAgain,
     ErasesSilently,
     ExpiresLate,
+    FinishesLate,
     FoldsCase,
     ForgetsTallies,
+    GroupsByHalves,
+    GroupsInReverse,
     IgnoresUsers,
     KeepsRefusedKeys,
     KeepsSalts,
@@ -64,9 +74,13 @@ pub(crate) enum Wrong {
     ReleasesAnybody,
     ReleasesCommitted,
     RepeatsItems,
+    ReplacesCustomers,
     ReturnsToTheFirst,
     SharesKeys,
+    SharesReceipts,
     ShowsNumbersOfNow,
+    StoresEventsAgain,
+    SyncsWithoutTheLock,
     TurnsBuckets,
     VoidsSilently,
 }

@@ -4,7 +4,7 @@ use entitlements_core::bus::{Bus, Change, HEARTBEAT, Message, Subscription};
 use entitlements_core::facts::Revision;
 use entitlements_redis::RedisBus;
 
-use crate::server::{Proxy, Weather, config, config_at};
+use crate::server::{Proxy, Weather, config, config_at, until, url};
 
 async fn bus(url: &str) -> RedisBus {
     let config = config_at(url)
@@ -40,16 +40,15 @@ async fn a_quiet_bus_is_heard_every_second() {
 async fn a_subscription_comes_back_and_tells_that_it_was_away() {
     for weather in [Weather::Down, Weather::Hung] {
         let proxy = Proxy::start(Weather::Fair).await;
-        let (near, far) = (bus(&crate::server::url()).await, bus(&proxy.url).await);
+        let (near, far) = (bus(&url()).await, bus(&proxy.url).await);
         let mut subscription = far.subscribe().await;
         let change = |number| Change::Policies { revision: Revision(number) };
         near.announce(&change(1)).await;
         hear(&mut subscription, &Message::Changed(change(1))).await;
+        let before = far.health().failures.connection;
         proxy.set(weather);
-        if weather == Weather::Hung {
-            // Long enough for the subscription to find out.
-            tokio::time::sleep(Duration::from_secs(4)).await;
-        }
+        // Until the subscription has found out.
+        until(|| async { far.health().failures.connection > before }).await;
         near.announce(&change(2)).await;
         proxy.set(Weather::Fair);
         hear(&mut subscription, &Message::Lost).await;
@@ -69,6 +68,20 @@ async fn a_bus_that_is_not_there_fails_nobody() {
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     proxy.set(Weather::Fair);
     hear(&mut subscription, &Message::Lost).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a server, see scripts/redis.sh"]
+async fn a_wrong_password_fails_nobody() {
+    let real = url();
+    let address = real.rsplit_once('@').map_or(real.as_str(), |(_, address)| address);
+    let bus = bus(&format!("redis://:wrong-one@{address}")).await;
+    let mut subscription = bus.subscribe().await;
+    bus.announce(&Change::Everything).await;
+    assert!(bus.health().failures.refused > 0, "{:?}", bus.health());
+    // Nothing is heard, and nothing made up.
+    let heard = tokio::time::timeout(Duration::from_millis(200), subscription.next()).await;
+    assert!(heard.is_err(), "{heard:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

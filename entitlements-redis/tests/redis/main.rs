@@ -12,3 +12,4 @@ mod conformance;
 mod refusing;
 mod server;
 mod stored;
+mod topology;

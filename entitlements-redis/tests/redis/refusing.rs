@@ -11,14 +11,14 @@ use entitlements_redis::RedisDecisionCache;
 use crate::server::{config_at, finds, put, until};
 
 /// A server of the test's own.
-struct Own {
+pub(crate) struct Own {
     process: Child,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
 }
 
 impl Own {
     /// `None` where there is no such program: the tests also run on a server elsewhere.
-    fn start(name: &str, options: &[&str]) -> Option<Self> {
+    pub(crate) fn start(name: &str, options: &[&str]) -> Option<Self> {
         let folder = std::env::temp_dir().join(format!("entitlements-redis-{}-{name}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let started = Command::new("redis-server")
@@ -38,10 +38,15 @@ impl Own {
         }
     }
 
-    async fn cache(&self) -> RedisDecisionCache {
+    /// Its address, when it is there.
+    pub(crate) async fn url(&self) -> String {
         let socket = self.folder.join("socket");
         until(|| async { socket.exists() }).await;
-        let url = format!("redis+unix://{}", socket.display());
+        format!("redis+unix://{}", socket.display())
+    }
+
+    async fn cache(&self) -> RedisDecisionCache {
+        let url = self.url().await;
         RedisDecisionCache::connect(config_at(&url).with_write_timeout(Duration::from_secs(2))).await.unwrap()
     }
 }

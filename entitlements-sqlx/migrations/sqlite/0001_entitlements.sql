@@ -285,7 +285,25 @@ BEGIN
 END;
 
 -- A receipt moves its counters and raises its alerts in the statement that inserts it.
+-- As a rule that is one counter without a threshold that was crossed, which needs no list.
+CREATE TRIGGER usage_receipts_counted_plainly AFTER INSERT ON usage_receipts
+WHEN json_array_length(NEW.split) = 1 AND json_array_length(NEW.split, '$[0][6]') = 0
+BEGIN
+    INSERT INTO usage_quotas (company_id, meter, bucket, period_start, period_end, used)
+    VALUES (
+        NEW.company_id, NEW.split ->> '$[0][0]', NEW.split ->> '$[0][1]', NEW.split ->> '$[0][2]',
+        NEW.split ->> '$[0][3]', NEW.split ->> '$[0][4]'
+    )
+    ON CONFLICT (company_id, meter, bucket, period_start) DO UPDATE SET used = used + excluded.used;
+
+    -- Apart, so that the index on the end is left alone when the end stays as it is.
+    UPDATE usage_quotas SET period_end = NEW.split ->> '$[0][3]'
+    WHERE company_id = NEW.company_id AND meter = NEW.split ->> '$[0][0]' AND bucket = NEW.split ->> '$[0][1]'
+        AND period_start = NEW.split ->> '$[0][2]' AND period_end IS NOT NEW.split ->> '$[0][3]';
+END;
+
 CREATE TRIGGER usage_receipts_counted AFTER INSERT ON usage_receipts
+WHEN NOT (json_array_length(NEW.split) = 1 AND json_array_length(NEW.split, '$[0][6]') = 0)
 BEGIN
     INSERT INTO usage_quotas (company_id, meter, bucket, period_start, period_end, used)
     SELECT

@@ -94,6 +94,9 @@ END;
 -- What has expired is free. Statements that read the counters leave it out; those that change them free it first.
 
 CREATE TRIGGER usage_receipts_freeing BEFORE INSERT ON usage_receipts
+WHEN EXISTS (
+    SELECT 1 FROM usage_reservations WHERE company_id = NEW.company_id AND freed = 0 AND expires_at <= NEW.at
+)
 BEGIN
     UPDATE usage_reservations SET freed = 1
     WHERE company_id = NEW.company_id AND freed = 0 AND expires_at <= NEW.at;

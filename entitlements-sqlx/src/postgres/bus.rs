@@ -155,11 +155,11 @@ impl Ear {
             .acquire_timeout(CONNECT_LIMIT)
             .idle_timeout(None)
             .max_lifetime(None)
-            .connect_lazy_with((*self.bus.store.pool.connect_options()).clone())
+            .connect_lazy_with((*self.bus.store.connections.options()).clone())
     }
 
     fn is_over(&self) -> bool {
-        self.messages.is_closed() || self.bus.store.pool.is_closed()
+        self.messages.is_closed() || self.bus.store.connections.is_closed()
     }
 
     /// Hears until the connection is lost, or nobody listens any more.

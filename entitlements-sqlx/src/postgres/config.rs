@@ -161,7 +161,10 @@ impl PostgresConfig {
     pub(crate) fn working(&self) -> PgConnectOptions {
         // A limit below a millisecond must not become none.
         let limit = self.statement_timeout.as_micros().div_ceil(1000);
-        self.patient().options([("statement_timeout", limit.to_string())])
+        // Plans are kept as long as connections: one that is made while a table is small must not read all of it later. No
+        // statement does so much that it is worth compiling.
+        let options = self.patient().options([("enable_seqscan", "off"), ("jit", "off")]);
+        options.options([("statement_timeout", limit.to_string())])
     }
 
     /// How to connect for what may take its time.
@@ -246,7 +249,7 @@ mod tests {
     fn every_connection_reads_what_is_committed_and_the_limit_is_in_milliseconds() {
         let config = PostgresConfig::from_url("postgres://db/shop").unwrap();
         let options = |config: &PostgresConfig| config.working().get_options().unwrap().to_owned();
-        let expected = r"-c default_transaction_isolation=read\ committed -c statement_timeout=5000";
+        let expected = r"-c default_transaction_isolation=read\ committed -c enable_seqscan=off -c jit=off -c statement_timeout=5000";
         assert_eq!(options(&config), expected);
         let config = config.with_statement_timeout(Duration::from_micros(1));
         assert!(options(&config).ends_with("statement_timeout=1"));

@@ -5,13 +5,14 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::config::{PostgresConfig, quoted};
 use super::error::failed;
+use crate::migrations::{Applied, Migration, missing};
 
 const CONNECT: &str = "open the database";
 const OPERATION: &str = "bring the schema up to date";
 
-/// Each version of the schema: its number, its name, and the statements that make it out of the version before.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (
+/// The versions of the schema.
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(
         1,
         "entitlements",
         concat!(
@@ -19,7 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
             include_str!("../../migrations/postgres/0001_usage.sql"),
         ),
     ),
-    (
+    Migration::new(
         2,
         "usage",
         concat!(
@@ -28,11 +29,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
             include_str!("../../migrations/postgres/0002_records.sql"),
         ),
     ),
-    (3, "audit", include_str!("../../migrations/postgres/0003_audit.sql")),
-    (4, "billing", include_str!("../../migrations/postgres/0004_billing.sql")),
-    (5, "erasure", include_str!("../../migrations/postgres/0005_erasure.sql")),
-    (6, "decisions", include_str!("../../migrations/postgres/0006_decisions.sql")),
-    (7, "groups", include_str!("../../migrations/postgres/0007_groups.sql")),
+    Migration::new(3, "audit", include_str!("../../migrations/postgres/0003_audit.sql")),
+    Migration::new(4, "billing", include_str!("../../migrations/postgres/0004_billing.sql")),
+    Migration::new(5, "erasure", include_str!("../../migrations/postgres/0005_erasure.sql")),
+    Migration::new(6, "decisions", include_str!("../../migrations/postgres/0006_decisions.sql")),
+    Migration::new(7, "groups", include_str!("../../migrations/postgres/0007_groups.sql")),
+    Migration::new(8, "usage_records", include_str!("../../migrations/postgres/0008_usage_records.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing. Nothing is written if it is up to date.
@@ -45,14 +47,18 @@ pub(crate) async fn migrate(config: &PostgresConfig) -> Result<(), StoreError> {
         .map_err(|late| StoreError::new(StoreErrorKind::Unavailable, CONNECT).with_source(late))?
         .map_err(failed(CONNECT))?;
     if !is_current(&mut connection).await? {
-        upgrade(&mut connection, config.schema.as_deref()).await?;
+        upgrade(&mut connection, config.schema.as_deref(), MIGRATIONS).await?;
     }
     // It has done its work: a server that does not say goodbye changes nothing.
     let _ = connection.close().await;
     Ok(())
 }
 
-async fn upgrade(connection: &mut PgConnection, schema: Option<&str>) -> Result<(), StoreError> {
+async fn upgrade(
+    connection: &mut PgConnection,
+    schema: Option<&str>,
+    versions: &[Migration],
+) -> Result<(), StoreError> {
     run(connection, "BEGIN").await?;
     // One process at a time for each schema; the others wait, and then find it done.
     sqlx::query(
@@ -79,19 +85,21 @@ async fn upgrade(connection: &mut PgConnection, schema: Option<&str>) -> Result<
         "CREATE TABLE IF NOT EXISTS entitlements_schema (
             version BIGINT NOT NULL PRIMARY KEY,
             name TEXT NOT NULL,
-            applied_at BIGINT NOT NULL
+            applied_at BIGINT NOT NULL,
+            checksum BIGINT
         )",
     )
     .await?;
-    let found = version(connection).await?;
-    for (version, name, statements) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
-        run(connection, *statements).await?;
+    let applied = applied(connection).await?;
+    for migration in missing(OPERATION, versions, &applied)? {
+        run(connection, migration.statements).await?;
         sqlx::query(
-            "INSERT INTO entitlements_schema (version, name, applied_at)
-             VALUES ($1, $2, (extract(epoch FROM now()) * 1000000)::bigint)",
+            "INSERT INTO entitlements_schema (version, name, applied_at, checksum)
+             VALUES ($1, $2, (extract(epoch FROM now()) * 1000000)::bigint, $3)",
         )
-        .bind(version)
-        .bind(name)
+        .bind(migration.version)
+        .bind(migration.name)
+        .bind(migration.checksum())
         .execute(&mut *connection)
         .await
         .map_err(failed(OPERATION))?;
@@ -99,32 +107,119 @@ async fn upgrade(connection: &mut PgConnection, schema: Option<&str>) -> Result<
     run(connection, "COMMIT").await
 }
 
-/// Whether the schema is the newest version.
+/// Whether the schema has every version.
 async fn is_current(connection: &mut PgConnection) -> Result<bool, StoreError> {
     let exists: bool = sqlx::query_scalar("SELECT to_regclass('entitlements_schema') IS NOT NULL")
         .fetch_one(&mut *connection)
         .await
         .map_err(failed(OPERATION))?;
-    let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max();
-    Ok(exists && Some(version(connection).await?) == newest)
+    Ok(exists && missing(OPERATION, MIGRATIONS, &applied(connection).await?)?.is_empty())
 }
 
-/// The version of the schema, 0 before the first; one that is newer than this library is an error.
-async fn version(connection: &mut PgConnection) -> Result<i64, StoreError> {
-    let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM entitlements_schema")
-        .fetch_one(connection)
+/// The versions that the schema has.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<Applied>, StoreError> {
+    sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
+        .fetch_all(connection)
         .await
-        .map_err(failed(OPERATION))?;
-    let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
-    if found > newest {
-        let why = format!("the database has schema {found}, and this version knows {newest}");
-        return Err(StoreError::new(StoreErrorKind::Schema, OPERATION).with_source(why));
-    }
-    Ok(found)
+        .map_err(failed(OPERATION))
 }
 
 /// Runs statements that hold nothing from outside but quoted names.
 async fn run(connection: &mut PgConnection, statements: impl Into<String>) -> Result<(), StoreError> {
     sqlx::raw_sql(AssertSqlSafe(statements.into())).execute(connection).await.map_err(failed(OPERATION))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A connection to a schema that exists, and has nothing yet.
+    async fn empty(name: &str) -> (PgConnection, String) {
+        let url = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL").expect(
+            "ENTITLEMENTS_TEST_POSTGRES_URL names a PostgreSQL server; scripts/postgres.sh starts one",
+        );
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+        let schema = format!("test_{name}_{now:x}");
+        let config = PostgresConfig::from_url(&url).unwrap().with_schema(&schema).unwrap();
+        let mut connection = PgConnection::connect_with(&config.patient()).await.unwrap();
+        run(&mut connection, format!("CREATE SCHEMA {schema}")).await.unwrap();
+        (connection, schema)
+    }
+
+    /// Everything that the schema consists of.
+    async fn catalog(connection: &mut PgConnection, schema: &str) -> Vec<String> {
+        let definitions: Vec<String> = sqlx::query_scalar(
+            "SELECT format('column %s.%s %s %s %s', c.relname, attname, format_type(atttypid, atttypmod), attnotnull,
+                    pg_get_expr(adbin, adrelid))
+                FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+                LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+                WHERE relnamespace = $1::regnamespace AND attnum > 0 AND NOT attisdropped AND c.relkind IN ('r', 'v')
+            UNION ALL SELECT indexdef FROM pg_indexes WHERE schemaname = $1
+            UNION ALL SELECT format('%s %s', conname, pg_get_constraintdef(oid)) FROM pg_constraint
+                WHERE connamespace = $1::regnamespace
+            UNION ALL SELECT pg_get_triggerdef(t.oid) FROM pg_trigger AS t JOIN pg_class AS c ON c.oid = tgrelid
+                WHERE relnamespace = $1::regnamespace AND NOT tgisinternal
+            UNION ALL SELECT pg_get_functiondef(oid) FROM pg_proc WHERE pronamespace = $1::regnamespace
+            UNION ALL SELECT pg_get_viewdef(oid) FROM pg_class WHERE relnamespace = $1::regnamespace AND relkind = 'v'
+            ORDER BY 1",
+        )
+        .bind(schema)
+        .fetch_all(connection)
+        .await
+        .unwrap();
+        definitions.iter().map(|definition| definition.replace(schema, "the_schema")).collect()
+    }
+
+    /// A statement for each table that reads the columns it has now, and what it answers.
+    async fn rows(connection: &mut PgConnection, schema: &str) -> Vec<(String, String)> {
+        let statements: Vec<String> = sqlx::query_scalar(
+            "SELECT format(
+                'SELECT coalesce(json_agg(json_build_array(%s)), ''[]'')::text FROM %I',
+                string_agg(quote_ident(attname), ',' ORDER BY attnum), relname
+            )
+            FROM pg_attribute JOIN pg_class AS c ON c.oid = attrelid
+            WHERE relnamespace = $1::regnamespace AND attnum > 0 AND NOT attisdropped AND relkind = 'r'
+                AND relname <> 'entitlements_schema'
+            GROUP BY relname",
+        )
+        .bind(schema)
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+        let mut rows = Vec::new();
+        for statement in statements {
+            let answer =
+                sqlx::query_scalar(AssertSqlSafe(statement.clone())).fetch_one(&mut *connection).await;
+            rows.push((statement, answer.unwrap()));
+        }
+        rows
+    }
+
+    #[tokio::test]
+    #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+    async fn every_earlier_version_becomes_the_newest_and_keeps_what_it_holds() {
+        let (mut connection, schema) = empty("newest").await;
+        upgrade(&mut connection, Some(&schema), MIGRATIONS).await.unwrap();
+        let newest = catalog(&mut connection, &schema).await;
+        for versions in 0..MIGRATIONS.len() {
+            let (mut connection, schema) = empty(&format!("from_{versions}")).await;
+            upgrade(&mut connection, Some(&schema), &MIGRATIONS[..versions]).await.unwrap();
+            if versions > 0 {
+                run(&mut connection, include_str!("../../tests/postgres/first_version.sql")).await.unwrap();
+            }
+            let held = rows(&mut connection, &schema).await;
+            upgrade(&mut connection, Some(&schema), MIGRATIONS).await.unwrap();
+            assert_eq!(catalog(&mut connection, &schema).await, newest, "from version {versions}");
+            for (statement, rows) in &held {
+                let kept: String = sqlx::query_scalar(AssertSqlSafe(statement.clone()))
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
+                assert_eq!(kept, *rows, "from version {versions}: {statement}");
+            }
+            let filled = held.iter().filter(|(_, rows)| rows != "[]").count();
+            assert!(versions == 0 || filled >= 10, "{filled} tables hold something");
+        }
+    }
 }

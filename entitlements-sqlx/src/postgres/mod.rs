@@ -3,7 +3,6 @@
 mod audit;
 mod billing;
 mod bus;
-mod call;
 mod config;
 mod decisions;
 mod error;
@@ -17,6 +16,7 @@ mod sql;
 mod subscriptions;
 mod transaction;
 mod usage;
+mod usage_outbox;
 
 pub use bus::PostgresBus;
 pub use config::{InvalidPostgresUrl, PostgresConfig};
@@ -28,16 +28,17 @@ use std::time::Duration;
 
 use entitlements_core::facts::Revision;
 use entitlements_core::store::StoreError;
-use sqlx::postgres::{PgArguments, PgPool, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
-use sqlx::{Connection, FromRow, Postgres};
+use sqlx::{FromRow, Postgres};
 
+use crate::connections::Connections;
 use crate::facts;
-use call::{call, patience};
+use error::failed;
 use migrate::migrate;
 
-/// A connection that was idle for so long is asked whether it still works before it is used.
-const LONG_IDLE: Duration = Duration::from_secs(5);
+/// How much longer than the server the client waits for an answer, for what the network takes.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A query without a type for its rows.
 pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -53,9 +54,7 @@ pub(crate) type Typed<'q, R> = QueryAs<'q, Postgres, R, PgArguments>;
 /// what has become of a write is then not known, and its caller tries again with the same key. Cloning shares the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
-    pool: PgPool,
-    /// How long an answer is waited for.
-    patience: Option<Duration>,
+    connections: Connections<Postgres>,
 }
 
 impl PostgresStore {
@@ -76,21 +75,15 @@ impl PostgresStore {
             .acquire_timeout(config.wait)
             // Asking each time would be a second round trip.
             .test_before_acquire(false)
-            .before_acquire(|connection, idle| {
-                Box::pin(async move {
-                    if idle.idle_for >= LONG_IDLE {
-                        connection.ping().await?;
-                    }
-                    Ok(true)
-                })
-            })
             .connect_lazy_with(config.working());
-        Ok(Self { pool, patience: patience(config.statement_timeout) })
+        let limit = config.statement_timeout;
+        let patience = (!limit.is_zero()).then(|| limit.saturating_add(GRACE));
+        Ok(Self { connections: Connections::new(pool, patience) })
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.
     pub async fn close(&self) {
-        self.pool.close().await;
+        self.connections.close().await;
     }
 
     /// Runs a statement; returns its rows when it is committed.
@@ -104,7 +97,7 @@ impl PostgresStore {
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        call(&self.pool, self.patience, operation, async |on| query.fetch_all(on).await).await
+        self.connections.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
     }
 
     /// Runs a writing statement with at most one row; returns it when it is committed.
@@ -145,7 +138,8 @@ impl PostgresStore {
         operation: &'static str,
         query: Statement<'_>,
     ) -> Result<u64, StoreError> {
-        let done = call(&self.pool, self.patience, operation, async |on| query.execute(on).await).await?;
+        let done = self.connections.call(async |on| query.execute(on).await).await;
+        let done = done.map_err(failed(operation))?;
         Ok(done.rows_affected())
     }
 }
@@ -153,8 +147,8 @@ impl PostgresStore {
 impl fmt::Debug for PostgresStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresStore")
-            .field("connections", &self.pool.size())
-            .field("closed", &self.pool.is_closed())
+            .field("connections", &self.connections.size())
+            .field("closed", &self.connections.is_closed())
             .finish_non_exhaustive()
     }
 }

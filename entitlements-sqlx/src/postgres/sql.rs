@@ -11,11 +11,15 @@ statements! {
     AUDIT_PAGE = "postgres/audit_page.sql";
     AUDIT_ROWS = "postgres/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
+    BILL_METERS = "postgres/bill_meters.sql";
     CLAIM_EVENT = "claim_event.sql";
+    CLAIM_USAGE = "postgres/claim_usage.sql";
     COUNT_DECISIONS = "count_decisions.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "postgres/debit.sql";
     DEBIT_GROUP = "postgres/debit_group.sql";
+    DEBIT_GROUP_PLAIN = "postgres/debit_group_plain.sql";
+    DEBIT_PLAIN = "postgres/debit_plain.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "postgres/erase.sql";
@@ -31,8 +35,10 @@ statements! {
     FIND_GRANT = "postgres/find_grant.sql";
     FIND_POLICY = "postgres/find_policy.sql";
     FIND_SUBSCRIPTION = "postgres/find_subscription.sql";
+    FIND_USAGE = "find_usage.sql";
     FINISH_EVENT = "finish_event.sql";
     FINISH_OPERATION = "finish_operation.sql";
+    FINISH_USAGE = "finish_usage.sql";
     FORGET_DECISIONS = "forget_decisions.sql";
     INSERT_CUSTOMER = "insert_customer.sql";
     INSERT_GRANT = "insert_grant.sql";
@@ -60,6 +66,7 @@ statements! {
     RECEIVE_EVENT = "receive_event.sql";
     RECORD = "postgres/record.sql";
     REFUND = "postgres/refund.sql";
+    REFUSE_USAGE = "refuse_usage.sql";
     RELEASE = "postgres/release.sql";
     REMOVE_OVERRIDE = "postgres/remove_override.sql";
     REMOVE_POLICY = "postgres/remove_policy.sql";
@@ -71,6 +78,7 @@ statements! {
     SET_LEVEL = "set_level.sql";
     SUBSCRIPTION_HISTORY = "postgres/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
+    UNSETTLED_USAGE = "unsettled_usage.sql";
     UNLOCK_COMPANY = "unlock_company.sql";
     VOID_GRANT = "void_grant.sql";
 }
@@ -144,8 +152,11 @@ mod tests {
         // What functions do inside is not in a plan; there is a test of what the server counts.
         let functions = [
             "postgres/acquire.sql",
+            "postgres/bill_meters.sql",
             "postgres/debit.sql",
             "postgres/debit_group.sql",
+            "postgres/debit_group_plain.sql",
+            "postgres/debit_plain.sql",
             "postgres/erase.sql",
             "postgres/expire_erasures.sql",
             "postgres/refund.sql",

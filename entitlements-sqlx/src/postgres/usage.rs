@@ -1,5 +1,7 @@
 //! Debits, refunds and alerts: one statement, one round trip each.
 
+use std::error::Error as _;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
@@ -27,7 +29,22 @@ type Answer = (Option<i64>, Option<String>, Option<String>);
 #[async_trait]
 impl UsageStore for PostgresStore {
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        debit_on(&mut &*self, debit).await
+        let Some(counter) = receipts::only_counter(debit).filter(|_| debit.is_well_formed()) else {
+            return debit_on(&mut &*self, debit).await;
+        };
+        let beginning = receipts::beginning(counter);
+        let answers: Result<Vec<Answer>, _> =
+            self.read(DEBIT, bound(sql::DEBIT_PLAIN, debit).bind(beginning)).await;
+        match answers {
+            Ok(answers) => match answers.into_iter().next() {
+                Some((Some(used), None, None)) => receipts::made_plainly(DEBIT, debit, counter, used),
+                Some(answer) => outcome(debit, answer),
+                None => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
+            },
+            // Nothing has happened, and whoever was faster can now be seen.
+            Err(error) if is_taken(&error) => debit_on(&mut &*self, debit).await,
+            Err(error) => Err(error),
+        }
     }
 
     async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
@@ -90,33 +107,74 @@ impl GroupStore for PostgresStore {
         if !Debit::is_group(debits) {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
-        let counters = Counters::of(first);
-        let each = || debits.iter();
-        let query = sqlx::query_as(sql::DEBIT_GROUP)
-            .bind(first.company.as_str())
-            .bind(each().map(|debit| debit.key.as_str()).collect::<Vec<_>>())
-            .bind(each().map(|debit| debit.receipt.as_str()).collect::<Vec<_>>())
-            .bind(each().map(|debit| debit.user.as_ref().map(UserId::as_str)).collect::<Vec<_>>())
-            .bind(first.meter.as_str())
-            .bind(each().map(|debit| debit.amount.as_i64()).collect::<Vec<_>>())
-            .bind(each().map(|debit| debit.at.timestamp_micros()).collect::<Vec<_>>())
-            .bind(first.limit.map(Amount::as_i64))
-            .bind(first.resets_at.map(|at| at.timestamp_micros()))
-            .bind(counters.meters)
-            .bind(counters.buckets)
-            .bind(counters.starts)
-            .bind(counters.ends)
-            .bind(counters.limits)
-            .bind(counters.numbers)
-            .bind(counters.alert_places)
-            .bind(counters.alert_percents)
-            .bind(counters.alert_thresholds);
-        let answers: Vec<Answer> = self.read(DEBIT, query).await?;
-        if answers.len() != debits.len() {
-            return Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT));
+        let (Some(counter), Some(sums)) = (receipts::only_counter(first), receipts::sums(debits)) else {
+            return self.debit_group_carefully(first, debits).await;
+        };
+        let query = bound_group(sql::DEBIT_GROUP_PLAIN, first, debits);
+        let query = query.bind(receipts::beginning(counter)).bind(sums.clone()).bind(sums.last().copied());
+        match self.read(DEBIT, query).await {
+            Ok(answers) => match answers.as_slice() {
+                [(Some(before), None, None)] => (debits.iter().zip(sums))
+                    .map(|(debit, sum)| {
+                        receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
+                    })
+                    .collect(),
+                _ => outcomes(debits, answers),
+            },
+            // As with one debit.
+            Err(error) if is_taken(&error) => self.debit_group_carefully(first, debits).await,
+            Err(error) => Err(error),
         }
-        debits.iter().zip(answers).map(|(debit, answer)| outcome(debit, answer)).collect()
     }
+}
+
+impl PostgresStore {
+    async fn debit_group_carefully(
+        &self,
+        first: &Debit,
+        debits: &[Debit],
+    ) -> Result<Vec<DebitOutcome>, StoreError> {
+        outcomes(debits, self.read(DEBIT, bound_group(sql::DEBIT_GROUP, first, debits)).await?)
+    }
+}
+
+/// Whether a statement failed since somebody else has taken the key, or the receipt, meanwhile.
+fn is_taken(error: &StoreError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
+    source.and_then(sqlx::Error::as_database_error).is_some_and(|error| error.is_unique_violation())
+}
+
+/// What the statement's answers to a group mean.
+fn outcomes(debits: &[Debit], answers: Vec<Answer>) -> Result<Vec<DebitOutcome>, StoreError> {
+    if answers.len() != debits.len() {
+        return Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT));
+    }
+    debits.iter().zip(answers).map(|(debit, answer)| outcome(debit, answer)).collect()
+}
+
+/// A statement with everything about debits that are alike.
+fn bound_group<'q>(statement: &'static str, first: &'q Debit, debits: &'q [Debit]) -> Typed<'q, Answer> {
+    let counters = Counters::of(first);
+    let each = || debits.iter();
+    sqlx::query_as(statement)
+        .bind(first.company.as_str())
+        .bind(each().map(|debit| debit.key.as_str()).collect::<Vec<_>>())
+        .bind(each().map(|debit| debit.receipt.as_str()).collect::<Vec<_>>())
+        .bind(each().map(|debit| debit.user.as_ref().map(UserId::as_str)).collect::<Vec<_>>())
+        .bind(first.meter.as_str())
+        .bind(each().map(|debit| debit.amount.as_i64()).collect::<Vec<_>>())
+        .bind(each().map(|debit| debit.at.timestamp_micros()).collect::<Vec<_>>())
+        .bind(first.limit.map(Amount::as_i64))
+        .bind(first.resets_at.map(|at| at.timestamp_micros()))
+        .bind(counters.meters)
+        .bind(counters.buckets)
+        .bind(counters.starts)
+        .bind(counters.ends)
+        .bind(counters.limits)
+        .bind(counters.numbers)
+        .bind(counters.alert_places)
+        .bind(counters.alert_percents)
+        .bind(counters.alert_thresholds)
 }
 
 /// Takes units where the statement runs.

@@ -1,16 +1,17 @@
 //! The schema, version by version.
 
-use entitlements_core::store::{StoreError, StoreErrorKind};
+use entitlements_core::store::StoreError;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::failed;
+use crate::migrations::{Applied, Migration, missing};
 
 const OPERATION: &str = "bring the schema up to date";
 
-/// Each version of the schema: its number, its name, and the statements that make it out of the version before.
-const MIGRATIONS: &[(i64, &str, &str)] = &[
-    (1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql")),
-    (
+/// The versions of the schema.
+const MIGRATIONS: &[Migration] = &[
+    Migration::new(1, "entitlements", include_str!("../../migrations/sqlite/0001_entitlements.sql")),
+    Migration::new(
         2,
         "usage",
         concat!(
@@ -19,11 +20,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
             include_str!("../../migrations/sqlite/0002_records.sql"),
         ),
     ),
-    (3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
-    (4, "billing", include_str!("../../migrations/sqlite/0004_billing.sql")),
-    (5, "erasure", include_str!("../../migrations/sqlite/0005_erasure.sql")),
-    (6, "decisions", include_str!("../../migrations/sqlite/0006_decisions.sql")),
-    (7, "groups", include_str!("../../migrations/sqlite/0007_groups.sql")),
+    Migration::new(3, "audit", include_str!("../../migrations/sqlite/0003_audit.sql")),
+    Migration::new(4, "billing", include_str!("../../migrations/sqlite/0004_billing.sql")),
+    Migration::new(5, "erasure", include_str!("../../migrations/sqlite/0005_erasure.sql")),
+    Migration::new(6, "decisions", include_str!("../../migrations/sqlite/0006_decisions.sql")),
+    Migration::new(7, "groups", include_str!("../../migrations/sqlite/0007_groups.sql")),
+    Migration::new(8, "usage_records", include_str!("../../migrations/sqlite/0008_usage_records.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.
@@ -31,8 +33,12 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 /// The database is locked for writing meanwhile, so that several processes may start at once. A connection that is
 /// dropped half-way rolls back when it closes, so the caller must not put it back into a pool that is used again.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    bring_to(connection, MIGRATIONS).await
+}
+
+async fn bring_to(connection: &mut SqliteConnection, versions: &[Migration]) -> Result<(), StoreError> {
     run(connection, "BEGIN IMMEDIATE").await?;
-    match upgrade(connection).await {
+    match upgrade(connection, versions).await {
         Ok(()) => run(connection, "COMMIT").await,
         Err(error) => {
             // The first error is the one to report; a failed rollback ends with the connection.
@@ -42,32 +48,30 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     }
 }
 
-async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+async fn upgrade(connection: &mut SqliteConnection, versions: &[Migration]) -> Result<(), StoreError> {
     run(
         connection,
         "CREATE TABLE IF NOT EXISTS entitlements_schema (
             version INTEGER NOT NULL PRIMARY KEY,
             name TEXT NOT NULL,
-            applied_at INTEGER NOT NULL
+            applied_at INTEGER NOT NULL,
+            checksum INTEGER
         ) STRICT",
     )
     .await?;
-    let found: i64 = sqlx::query_scalar("SELECT coalesce(max(version), 0) FROM entitlements_schema")
-        .fetch_one(&mut *connection)
+    let applied: Vec<Applied> = sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
+        .fetch_all(&mut *connection)
         .await
         .map_err(failed(OPERATION))?;
-    let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or(0);
-    if found > newest {
-        let why = format!("the database has schema {found}, and this version knows {newest}");
-        return Err(StoreError::new(StoreErrorKind::Schema, OPERATION).with_source(why));
-    }
-    for (version, name, statements) in MIGRATIONS.iter().filter(|(version, ..)| *version > found) {
-        run(connection, statements).await?;
+    for migration in missing(OPERATION, versions, &applied)? {
+        run(connection, migration.statements).await?;
         sqlx::query(
-            "INSERT INTO entitlements_schema (version, name, applied_at) VALUES ($1, $2, unixepoch() * 1000000)",
+            "INSERT INTO entitlements_schema (version, name, applied_at, checksum)
+             VALUES ($1, $2, unixepoch() * 1000000, $3)",
         )
-        .bind(version)
-        .bind(name)
+        .bind(migration.version)
+        .bind(migration.name)
+        .bind(migration.checksum())
         .execute(&mut *connection)
         .await
         .map_err(failed(OPERATION))?;
@@ -79,4 +83,89 @@ async fn upgrade(connection: &mut SqliteConnection) -> Result<(), StoreError> {
 async fn run(connection: &mut SqliteConnection, statements: &'static str) -> Result<(), StoreError> {
     sqlx::raw_sql(AssertSqlSafe(statements)).execute(connection).await.map_err(failed(OPERATION))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::Connection;
+
+    use super::*;
+
+    async fn empty() -> SqliteConnection {
+        SqliteConnection::connect("sqlite::memory:").await.unwrap()
+    }
+
+    /// Everything that the schema consists of.
+    async fn catalog(connection: &mut SqliteConnection) -> Vec<(String, String, Option<String>)> {
+        sqlx::query_as("SELECT type, name, sql FROM sqlite_schema ORDER BY type, name")
+            .fetch_all(connection)
+            .await
+            .unwrap()
+    }
+
+    /// A statement for each table that reads the columns it has now, and what it answers.
+    async fn rows(connection: &mut SqliteConnection) -> Vec<(String, String)> {
+        let statements: Vec<String> = sqlx::query_scalar(
+            "SELECT 'SELECT json_group_array(json_array(' || group_concat(quote(column.name), ',')
+                || ')) FROM ' || quote(tables.name)
+            FROM sqlite_schema AS tables, pragma_table_info(tables.name) AS column
+            WHERE tables.type = 'table' AND tables.name NOT LIKE 'sqlite_%' AND tables.name <> 'entitlements_schema'
+            GROUP BY tables.name",
+        )
+        .fetch_all(&mut *connection)
+        .await
+        .unwrap();
+        let mut rows = Vec::new();
+        for statement in statements {
+            // `quote` makes texts of names, which are columns here.
+            let statement = statement.replace('\'', "\"");
+            let answer =
+                sqlx::query_scalar(AssertSqlSafe(statement.clone())).fetch_one(&mut *connection).await;
+            rows.push((statement, answer.unwrap()));
+        }
+        rows
+    }
+
+    #[tokio::test]
+    async fn every_earlier_version_becomes_the_newest_and_keeps_what_it_holds() {
+        let mut connection = empty().await;
+        migrate(&mut connection).await.unwrap();
+        let newest = catalog(&mut connection).await;
+        for versions in 0..MIGRATIONS.len() {
+            let mut connection = empty().await;
+            bring_to(&mut connection, &MIGRATIONS[..versions]).await.unwrap();
+            if versions > 0 {
+                run(&mut connection, include_str!("../../tests/sqlite/first_version.sql")).await.unwrap();
+            }
+            let held = rows(&mut connection).await;
+            migrate(&mut connection).await.unwrap();
+            assert_eq!(catalog(&mut connection).await, newest, "from version {versions}");
+            for (statement, rows) in &held {
+                let kept: String = sqlx::query_scalar(AssertSqlSafe(statement.clone()))
+                    .fetch_one(&mut connection)
+                    .await
+                    .unwrap();
+                assert_eq!(kept, *rows, "from version {versions}: {statement}");
+            }
+            let filled = held.iter().filter(|(_, rows)| rows != "[]").count();
+            assert!(versions == 0 || filled >= 10, "{filled} tables hold something");
+        }
+    }
+
+    #[tokio::test]
+    async fn every_version_is_written_down_and_one_that_was_made_otherwise_is_refused() {
+        let mut connection = empty().await;
+        migrate(&mut connection).await.unwrap();
+        let known: Vec<_> = MIGRATIONS.iter().map(|one| (one.version, Some(one.checksum()))).collect();
+        let applied: Vec<Applied> = sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        assert_eq!(applied, known);
+        run(&mut connection, "UPDATE entitlements_schema SET checksum = checksum + 1 WHERE version = 2")
+            .await
+            .unwrap();
+        let error = migrate(&mut connection).await.unwrap_err();
+        assert_eq!(error.kind(), entitlements_core::store::StoreErrorKind::Schema);
+    }
 }

@@ -15,6 +15,7 @@ mod sql;
 mod subscriptions;
 mod transaction;
 mod usage;
+mod usage_outbox;
 
 use std::fmt;
 use std::fs;
@@ -24,8 +25,7 @@ use entitlements_core::facts::Revision;
 use entitlements_core::store::StoreError;
 use sqlx::query::{Query, QueryAs};
 use sqlx::sqlite::{
-    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow,
-    SqliteSynchronous,
+    SqliteArguments, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
 use sqlx::{ConnectOptions, FromRow, Sqlite};
 
@@ -33,6 +33,7 @@ pub use config::{Durability, InvalidSqliteUrl, SqliteConfig};
 pub use decisions::SqliteDecisionCache;
 pub use transaction::SqliteTransaction;
 
+use crate::connections::Connections;
 use crate::facts;
 use config::Place;
 use error::{failed, io_kind};
@@ -52,8 +53,8 @@ pub(crate) type Typed<'q, R> = QueryAs<'q, Sqlite, R, SqliteArguments>;
 /// a whole, or not at all. Cloning shares the connections.
 #[derive(Clone)]
 pub struct SqliteStore {
-    writer: SqlitePool,
-    readers: SqlitePool,
+    writer: Connections<Sqlite>,
+    readers: Connections<Sqlite>,
 }
 
 impl SqliteStore {
@@ -78,11 +79,13 @@ impl SqliteStore {
         migrate(&mut connection).await?;
         drop(connection);
         let readers = if file.is_none() {
-            writer.clone()
+            None
         } else {
             let options = options.create_if_missing(false).pragma("query_only", "on");
-            pool(config).max_connections(config.readers).connect_lazy_with(options)
+            Some(pool(config).max_connections(config.readers).connect_lazy_with(options))
         };
+        let writer = Connections::new(writer, None);
+        let readers = readers.map_or_else(|| writer.clone(), |readers| Connections::new(readers, None));
         Ok(Self { writer, readers })
     }
 
@@ -115,7 +118,7 @@ impl SqliteStore {
     where
         R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
-        query.fetch_all(&self.writer).await.map_err(failed(operation))
+        self.writer.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
     }
 
     /// Runs a writing statement that returns the revision of what it changed, if it changed something.
@@ -134,7 +137,7 @@ impl SqliteStore {
         operation: &'static str,
         query: Statement<'_>,
     ) -> Result<(), StoreError> {
-        query.execute(&self.writer).await.map_err(failed(operation))?;
+        self.affect(operation, query).await?;
         Ok(())
     }
 
@@ -144,7 +147,8 @@ impl SqliteStore {
         operation: &'static str,
         query: Statement<'_>,
     ) -> Result<u64, StoreError> {
-        Ok(query.execute(&self.writer).await.map_err(failed(operation))?.rows_affected())
+        let done = self.writer.call(async |on| query.execute(on).await).await;
+        Ok(done.map_err(failed(operation))?.rows_affected())
     }
 
     /// Runs a reading statement.
@@ -156,7 +160,7 @@ impl SqliteStore {
     where
         R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
-        query.fetch_all(&self.readers).await.map_err(failed(operation))
+        self.readers.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
     }
 }
 

@@ -11,11 +11,15 @@ statements! {
     AUDIT_PAGE = "sqlite/audit_page.sql";
     AUDIT_ROWS = "sqlite/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
+    BILL_METERS = "sqlite/bill_meters.sql";
     CLAIM_EVENT = "claim_event.sql";
+    CLAIM_USAGE = "sqlite/claim_usage.sql";
     COUNT_DECISIONS = "count_decisions.sql";
     CUSTOMER_OF = "customer_of.sql";
     DEBIT = "sqlite/debit.sql" + "sqlite/taking.sql" + "sqlite/debited.sql";
     DEBIT_GROUP = "sqlite/debit_group.sql";
+    DEBIT_GROUP_PLAIN = "sqlite/debit_group_plain.sql";
+    DEBIT_PLAIN = "sqlite/debit_plain.sql";
     DELETE_CUSTOMER = "delete_customer.sql";
     DUE_EVENTS = "due_events.sql";
     ERASE = "sqlite/erase.sql";
@@ -31,8 +35,10 @@ statements! {
     FIND_GRANT = "sqlite/find_grant.sql";
     FIND_POLICY = "sqlite/find_policy.sql";
     FIND_SUBSCRIPTION = "sqlite/find_subscription.sql";
+    FIND_USAGE = "find_usage.sql";
     FINISH_EVENT = "finish_event.sql";
     FINISH_OPERATION = "finish_operation.sql";
+    FINISH_USAGE = "finish_usage.sql";
     FORGET_DECISIONS = "forget_decisions.sql";
     HOLDS = "sqlite/holds.sql";
     INSERT_CUSTOMER = "insert_customer.sql";
@@ -62,6 +68,7 @@ statements! {
     RECEIVE_EVENT = "receive_event.sql";
     RECORD = "sqlite/record.sql";
     REFUND = "sqlite/refund.sql";
+    REFUSE_USAGE = "refuse_usage.sql";
     RELEASE = "sqlite/release.sql";
     REMOVE_OVERRIDE = "sqlite/remove_override.sql";
     REMOVE_POLICY = "sqlite/remove_policy.sql";
@@ -74,6 +81,7 @@ statements! {
     SET_LEVEL = "set_level.sql";
     SUBSCRIPTION_HISTORY = "sqlite/subscription_history.sql";
     SUBSCRIPTION_OWNER = "subscription_owner.sql";
+    UNSETTLED_USAGE = "unsettled_usage.sql";
     UNLOCK_COMPANY = "unlock_company.sql";
     VOID_GRANT = "void_grant.sql";
 }
@@ -147,6 +155,10 @@ mod tests {
                 "sqlite/audit_append.sql" => &["USE TEMP B-TREE FOR ORDER BY"],
                 // It stops at the first entry that is not old: what it reads goes.
                 "expire_audit.sql" => &["SCAN entitlement_checks"],
+                // What it reads is what it sums.
+                "unsettled_usage.sql" => {
+                    &["SCAN billing_usage_records USING COVERING INDEX billing_usage_records_unsettled"]
+                }
                 "due_events.sql" => &["SCAN billing_events USING INDEX billing_events_open"],
                 // Every row is what it is asked for.
                 "plan_features.sql" => &["SCAN billing_plan_features"],

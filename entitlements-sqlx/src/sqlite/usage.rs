@@ -7,11 +7,13 @@ use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
+use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
+use sqlx::FromRow;
+use sqlx::sqlite::SqliteRow;
 
 use super::transaction::Run;
 use super::{SqliteStore, Typed, sql};
-use crate::receipts::{self, debits_json, events_json};
+use crate::receipts::{self, debits_json, events_json, plain_debits_json};
 use crate::reservations::counters_json;
 use crate::rows::{AlertRow, Known, ReceiptRow, one};
 
@@ -89,6 +91,9 @@ impl GroupStore for SqliteStore {
         if !Debit::is_group(debits) {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
+        if let Some(outcomes) = self.debit_group_plainly(first, debits).await? {
+            return Ok(outcomes);
+        }
         let query = sqlx::query_as(sql::DEBIT_GROUP).bind(first.company.as_str()).bind(debits_json(debits));
         let mut answers: Vec<(i64, Option<bool>, Option<String>)> = self.write_all(DEBIT, query).await?;
         answers.sort_by_key(|(place, ..)| *place);
@@ -107,10 +112,56 @@ impl GroupStore for SqliteStore {
     }
 }
 
+impl SqliteStore {
+    /// Makes the debits of a group, if all of them are plain; makes none otherwise.
+    async fn debit_group_plainly(
+        &self,
+        first: &Debit,
+        debits: &[Debit],
+    ) -> Result<Option<Vec<DebitOutcome>>, StoreError> {
+        let (Some(counter), Some(sums)) = (receipts::only_counter(first), receipts::sums(debits)) else {
+            return Ok(None);
+        };
+        let query = sqlx::query_as(sql::DEBIT_GROUP_PLAIN)
+            .bind(first.company.as_str())
+            .bind(plain_debits_json(debits, &sums))
+            .bind(first.limit.map(Amount::as_i64))
+            .bind(first.resets_at.map(|at| at.timestamp_micros()))
+            .bind(first.meter.as_str())
+            .bind(sums.last().copied())
+            .bind(debits.iter().map(|debit| debit.at.timestamp_micros()).max())
+            .bind(receipts::beginning(counter));
+        let answers: Vec<(i64,)> = self.write_all(DEBIT, with_counter(query, counter)).await?;
+        let Some((least,)) = answers.iter().min().copied() else { return Ok(None) };
+        let before = least.saturating_sub(sums.first().copied().unwrap_or(0));
+        let made = |(debit, sum): (&Debit, i64)| {
+            receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
+        };
+        debits.iter().zip(sums).map(made).collect::<Result<_, _>>().map(Some)
+    }
+}
+
+/// A statement with a counter, its limit and its thresholds.
+fn with_counter<'q, R>(query: Typed<'q, R>, counter: &'q Counter) -> Typed<'q, R> {
+    let thresholds: Vec<_> = counter.alerts.iter().map(|(_, threshold)| threshold).collect();
+    query
+        .bind(counter.meter.as_str())
+        .bind(counter.bucket.to_string())
+        .bind(counter.period.start.timestamp_micros())
+        .bind(counter.limit.map(Amount::as_i64))
+        .bind(serde_json::json!(thresholds).to_string())
+}
+
 /// Takes units where the statement runs.
 pub(super) async fn debit_on(run: &mut impl Run, debit: &Debit) -> Result<DebitOutcome, StoreError> {
     if !debit.is_well_formed() {
         return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
+    }
+    if let Some(counter) = receipts::only_counter(debit) {
+        let query = named(sql::DEBIT_PLAIN, debit).bind(receipts::beginning(counter));
+        if let Some((used,)) = run.write::<(i64,)>(DEBIT, with_counter(query, counter)).await? {
+            return receipts::made_plainly(DEBIT, debit, counter, used);
+        }
     }
     let query = bound(sql::DEBIT, debit);
     if let Some((used, split)) = run.write::<(i64, String)>(DEBIT, query).await? {
@@ -159,6 +210,14 @@ async fn find_receipt(
 
 /// A statement with everything about a debit.
 pub(super) fn bound<'q>(statement: &'static str, debit: &'q Debit) -> Typed<'q, (i64, String)> {
+    named(statement, debit).bind(counters_json(debit))
+}
+
+/// A statement with everything about a debit but its counters.
+fn named<'q, R>(statement: &'static str, debit: &'q Debit) -> Typed<'q, R>
+where
+    R: for<'r> FromRow<'r, SqliteRow>,
+{
     sqlx::query_as(statement)
         .bind(debit.company.as_str())
         .bind(debit.key.as_str())
@@ -169,5 +228,4 @@ pub(super) fn bound<'q>(statement: &'static str, debit: &'q Debit) -> Typed<'q, 
         .bind(debit.at.timestamp_micros())
         .bind(debit.limit.map(Amount::as_i64))
         .bind(debit.resets_at.map(|at| at.timestamp_micros()))
-        .bind(counters_json(debit))
 }

@@ -1,9 +1,6 @@
 //! Callers that give up, at every point where they can: nothing is half done, and what is acknowledged stays.
 
 use std::collections::BTreeSet;
-use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 use entitlements_core::store::{GrantStore, PolicyStore, SnapshotStore, SubscriptionStore, UsageStore};
@@ -12,26 +9,10 @@ use entitlements_core::testkit::fixtures::{
 };
 use entitlements_sqlx::{PostgresConfig, PostgresStore};
 
+use crate::giving_up::{self, after_polls};
 use crate::ledger::assert_counters_agree;
 use crate::server::{in_schema, new_schema, stranger, url};
-
-/// Polls a future this many times at most, each time only when there is something new for it, and then drops it.
-pub(crate) async fn after_polls<F: Future>(polls: u32, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        match future.as_mut().poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if left == 0 => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
-        }
-    })
-    .await
-}
+use crate::stage::Stage;
 
 /// A store whose connections can be told from all others by their name.
 async fn named(schema: &str, connections: u32) -> PostgresStore {
@@ -130,4 +111,42 @@ async fn a_call_that_is_dropped_after_any_time_leaves_nothing_half_done() {
     assert_no_open_transaction(&schema).await;
     assert_seen_by_others(&schema, &acknowledged).await;
     assert_counters_agree(&store, "acme", names.into_iter(), &[monthly(500)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn reservations_are_whole_or_not_there() {
+    let schema = new_schema();
+    giving_up::reservations_are_whole_or_not_there(named(&schema, 2).await).await;
+    assert_no_open_transaction(&schema).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn holders_are_counted_or_not_there() {
+    let schema = new_schema();
+    giving_up::holders_are_counted_or_not_there(named(&schema, 2).await).await;
+    assert_no_open_transaction(&schema).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn batches_are_appended_whole_or_not_at_all() {
+    let schema = new_schema();
+    giving_up::batches_are_appended_whole_or_not_at_all(named(&schema, 2).await).await;
+    assert_no_open_transaction(&schema).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn billing_goes_on() {
+    let schema = new_schema();
+    giving_up::billing_goes_on(named(&schema, 2).await).await;
+    assert_no_open_transaction(&schema).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_transaction_that_is_given_up_leaves_nothing() {
+    giving_up::a_transaction_that_is_given_up_leaves_nothing(Stage::start().await).await;
 }

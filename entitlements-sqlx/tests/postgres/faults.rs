@@ -174,7 +174,7 @@ async fn a_pool_whose_calls_were_given_up_works_again_when_the_server_does() {
     }
 }
 
-/// On one thread: the proxy and the connection's way back to the pool do not run between the end of a call and the count.
+/// On one thread: the proxy does not run between the end of a call and the count.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn a_warm_load_and_a_warm_debit_are_one_answer_each() {
@@ -190,12 +190,10 @@ async fn a_warm_load_and_a_warm_debit_are_one_answer_each() {
         let answers = proxy.answers() - before;
         // The first of each opens a connection, or prepares its statement.
         assert!(step < 2 || answers == 1, "step {step}: {answers} answers");
-        // A connection that goes back to the pool is asked once more whether it works; that ends before the next call.
-        let whole = before + answers + 1;
-        let waited = Instant::now();
-        while proxy.answers() < whole && waited.elapsed() < Duration::from_secs(10) {
+        // A connection whose call went well is not asked whether it still works.
+        for _ in 0..100 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(proxy.answers(), whole, "step {step}");
+        assert_eq!(proxy.answers() - before, answers, "step {step}");
     }
 }

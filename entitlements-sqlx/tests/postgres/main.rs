@@ -18,8 +18,8 @@ mod errors;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
-#[path = "../common/grouped.rs"]
-mod grouped;
+#[path = "../common/giving_up.rs"]
+mod giving_up;
 #[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
@@ -33,6 +33,9 @@ mod killing;
 mod ledger;
 #[cfg(test)]
 mod migrations;
+#[cfg(test)]
+#[path = "../common/modelling.rs"]
+mod modelling;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]

@@ -4,8 +4,8 @@ use entitlements_core::store::{PolicyStore, SnapshotStore, StoreErrorKind};
 use entitlements_core::testkit::fixtures::policy;
 use entitlements_sqlx::{PostgresConfig, PostgresStore};
 
-use crate::dropped::after_polls;
 use crate::errors::assert_kind;
+use crate::giving_up::after_polls;
 use crate::server::{config, in_schema, meddle, new_schema, stranger, url};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,7 +43,7 @@ async fn versions(schema: &str) -> Vec<(i64, String)> {
 async fn an_empty_schema_and_one_of_no_version_are_filled() {
     for statements in [
         "",
-        "CREATE TABLE entitlements_schema (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)",
+        "CREATE TABLE entitlements_schema (version BIGINT NOT NULL PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL, checksum BIGINT)",
     ] {
         let schema = new_schema();
         meddle(&schema, &format!("CREATE SCHEMA {schema}; {statements}")).await;

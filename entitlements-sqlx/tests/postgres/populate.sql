@@ -71,6 +71,13 @@ SELECT 'op ' || n, 'company ' || n, 'create_subscription', '', 0 FROM generate_s
 INSERT INTO billing_events (id, kind, livemode, created_at, payload, received_at, state, finished_at)
 SELECT 'evt ' || n, 'invoice.paid', FALSE, 0, '{}', 0, 'processed', 0 FROM generate_series(1, 5000) AS n;
 
+INSERT INTO billing_usage_records (id, company_id, receipt_id, meter, amount, at, state, due_at)
+SELECT 'use ' || n, 'company ' || n % 50, 'sent ' || n, 'reports', 1, 0,
+    CASE WHEN n % 100 = 0 THEN 'pending' ELSE 'sent' END, CASE WHEN n % 100 = 0 THEN 0 END
+FROM generate_series(1, 5000) AS n;
+
+INSERT INTO billing_usage_meters (meter) VALUES ('reports');
+
 INSERT INTO billing_invoices (
     id, company_id, status, currency, total, amount_due, amount_paid, attempt_count, period_start, period_end, created_at
 )

@@ -15,7 +15,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let schema = new_schema();
         let store = in_schema(&schema).await;
         let url = url(&format!("options[search_path]={schema}"));

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use entitlements_core::store::{Grouped, SharedStore};
-use entitlements_core::testkit::{Harness, agrees_with_memory};
+use entitlements_core::testkit::Harness;
 use entitlements_sqlx::{SqliteConfig, SqliteStore};
 
 use crate::files::{in_file, temporary};
-use crate::grouped;
 use crate::ledger;
+use crate::modelling;
 
 struct InFile;
 
@@ -35,6 +35,8 @@ mod file {
 
     entitlements_core::store_suite!(InFile);
     entitlements_core::billing_suite!(InFile);
+    entitlements_core::group_suite!(InFile);
+    entitlements_core::outbox_suite!(InFile);
 }
 
 mod memory {
@@ -43,21 +45,12 @@ mod memory {
     entitlements_core::store_suite!(InMemory);
 }
 
-#[tokio::test]
+/// In memory, where nothing waits for a disk; the suite runs in files as well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_model_agrees() {
-    // A new store for each seed, so that every one of them is small enough to be compared as a whole.
-    for seed in 0..operations(8_000).div_ceil(2_000) {
-        agrees_with_memory(&in_file(&temporary()).await, seed, 2_000).await;
-    }
+    modelling::agrees(8_000, InMemory::start).await;
 }
 
-/// How many operations the model makes: `MODEL_OPERATIONS`, as the scripts set it, or this many.
-fn operations(usual: u64) -> u64 {
-    match std::env::var("MODEL_OPERATIONS") {
-        Ok(text) => text.parse().expect("MODEL_OPERATIONS is a number"),
-        Err(_) => usual,
-    }
-}
 mod together {
     use super::Together;
 
@@ -72,16 +65,6 @@ impl Harness for Together {
     async fn start() -> Self::Store {
         Grouped::new(in_file(&temporary()).await)
     }
-}
-
-#[tokio::test]
-async fn each_debit_of_a_group_gets_its_own_outcome() {
-    grouped::each_debit_of_a_group_gets_its_own_outcome(in_file(&temporary()).await).await;
-}
-
-#[tokio::test]
-async fn a_group_that_fails_changes_nothing() {
-    grouped::a_group_that_fails_changes_nothing(in_file(&temporary()).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -18,7 +18,9 @@ use entitlements_core::usage::{Counter, DebitOutcome};
 use entitlements_sqlx::{Durability, SqliteConfig, SqliteStore};
 
 use crate::files::{config, in_file, temporary};
+use crate::giving_up;
 use crate::ledger::{self, assert_counters_agree};
+use crate::stage::Stage;
 
 #[tokio::test]
 async fn everything_survives_a_restart() {
@@ -192,4 +194,29 @@ async fn a_dropped_opening_leaves_no_half_made_schema() {
         let _ = polled(times, SqliteStore::connect(&config(&path))).await;
         in_file(&path).await.insert_policy(&policy("p")).await.unwrap();
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reservations_are_whole_or_not_there() {
+    giving_up::reservations_are_whole_or_not_there(in_file(&temporary()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn holders_are_counted_or_not_there() {
+    giving_up::holders_are_counted_or_not_there(in_file(&temporary()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn batches_are_appended_whole_or_not_at_all() {
+    giving_up::batches_are_appended_whole_or_not_at_all(in_file(&temporary()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn billing_goes_on() {
+    giving_up::billing_goes_on(in_file(&temporary()).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_is_given_up_leaves_nothing() {
+    giving_up::a_transaction_that_is_given_up_leaves_nothing(Stage::start().await).await;
 }

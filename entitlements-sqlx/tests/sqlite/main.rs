@@ -11,8 +11,8 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
-#[path = "../common/grouped.rs"]
-mod grouped;
+#[path = "../common/giving_up.rs"]
+mod giving_up;
 #[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
@@ -24,6 +24,9 @@ mod killing;
 #[cfg(test)]
 #[path = "../common/ledger.rs"]
 mod ledger;
+#[cfg(test)]
+#[path = "../common/modelling.rs"]
+mod modelling;
 #[cfg(test)]
 #[path = "../common/shared_decisions.rs"]
 mod shared_decisions;

@@ -15,7 +15,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let path = temporary();
         let store = in_file(&path).await;
         let options = SqliteConnectOptions::new().filename(&path);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use axum::response::{IntoResponse, Response};
@@ -13,7 +14,7 @@ use http::request::Parts;
 use super::MissingGate;
 use crate::charge::{Charged, Charges};
 use crate::denial::Denial;
-use crate::in_handler::{Asks, InHandler};
+use crate::in_handler::{Asks, DeniedInHandler, InHandler};
 use crate::matching::RequestPath;
 
 /// Proof that the subject of the request is entitled to `F`, for the action of the request's method.
@@ -78,7 +79,8 @@ impl<M> Metered<M> {
     }
 }
 
-/// Why an extractor does not let a request through. As a response it is a problem, or 500 without a layer.
+/// Why an extractor does not let a request through. As a response it is what the layer answers denials with, or 500
+/// without a layer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum NotAdmitted {
@@ -88,8 +90,8 @@ pub enum NotAdmitted {
     Denied {
         /// Why.
         denial: Denial,
-        /// The path that was asked for.
-        path: String,
+        /// The head of the request.
+        parts: Arc<Parts>,
     },
 }
 
@@ -97,7 +99,13 @@ impl IntoResponse for NotAdmitted {
     fn into_response(self) -> Response {
         match self {
             Self::MissingGate(missing) => missing.into_response(),
-            Self::Denied { denial, path } => denial.problem().instance(path).into_response(),
+            Self::Denied { denial, parts } => {
+                let problem = denial.problem().instance(RequestPath::of(&parts).raw);
+                let mut response = problem.into_response();
+                // The layer puts the answer of its own `Deny` in the place of this one.
+                response.extensions_mut().insert(DeniedInHandler { denial, parts });
+                response
+            }
         }
     }
 }
@@ -107,7 +115,7 @@ async fn ask<E>(parts: &mut Parts, feature: &'static str, asks: Asks) -> Result<
         return Err(NotAdmitted::MissingGate(MissingGate { expected: std::any::type_name::<E>() }));
     };
     let asked = handler.ask(parts, feature, asks).await;
-    asked.map_err(|denial| NotAdmitted::Denied { denial, path: RequestPath::of(parts).raw.to_owned() })
+    asked.map_err(|denial| NotAdmitted::Denied { denial, parts: Arc::new(parts.clone()) })
 }
 
 impl<S: Send + Sync, F: TypedFeature> FromRequestParts<S> for Entitled<F> {

@@ -11,18 +11,26 @@ mod charging;
 #[cfg(feature = "axum")]
 mod extractors;
 mod failing;
+mod freshness;
 mod gate;
+mod grpc;
 mod idempotency;
 mod identity;
+mod limits;
 #[cfg(feature = "axum")]
 mod mounts;
 mod probe;
+mod read;
 mod readiness;
 mod reload;
 mod rules;
+mod sockets;
 #[cfg(feature = "axum")]
 mod spellings;
 mod store;
+#[cfg(feature = "axum")]
+mod tonic_mounts;
+mod traces;
 #[cfg(feature = "axum")]
 mod typed;
 mod warm;

@@ -19,7 +19,7 @@ use crate::world::{World, of};
 pub(crate) struct Reached(Arc<Mutex<BTreeMap<&'static str, (u64, u64)>>>);
 
 impl Reached {
-    fn note(&self, handler: &'static str, request: &Request) {
+    pub(crate) fn note<B>(&self, handler: &'static str, request: &http::Request<B>) {
         let gated = request.extensions().get::<Decision>().is_some();
         let mut reached = self.0.lock().unwrap();
         let (times, ungated) = reached.entry(handler).or_default();

@@ -1,6 +1,7 @@
 use entitlements_core::catalog::Charge;
 use entitlements_core::{Action, Amount};
 use entitlements_tower::{EntitlementLayer, FailMode, Rule, subject_extension};
+use proptest::prelude::*;
 use tower::{Layer, ServiceExt};
 
 use crate::probe::Probe;
@@ -241,5 +242,63 @@ async fn the_action_of_a_method_is_a_setting() {
     for (method, status) in [("QUERY", 402), ("GET", 200)] {
         let response = service.clone().oneshot(request(method, "/a", "starter-co")).await.unwrap();
         assert_eq!(response.status(), status, "{method}");
+    }
+}
+
+async fn forgotten(declared: &[&str]) -> Vec<String> {
+    let world = World::new().await;
+    match world
+        .builder(FailMode::Closed)
+        .route(Rule::new("GET /healthz"))
+        .declared(declared.iter().copied())
+        .build()
+    {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems().iter().map(|problem| problem.rule.clone()).collect(),
+    }
+}
+
+#[tokio::test]
+async fn a_declared_route_without_a_rule_is_refused_at_the_start() {
+    let fine = ["/boardroom", "GET /export", "HEAD /export", "POST /reports/{other}", "GET /healthz"];
+    assert_eq!(forgotten(&fine).await, [""; 0]);
+    let wrong = ["GET /free", "PUT /export", "/export", "/reports/{id}", "GET /reports/{id}", "healthz"];
+    assert_eq!(forgotten(&wrong).await, wrong);
+}
+
+#[tokio::test]
+async fn a_catalog_that_forgets_a_declared_route_is_not_put_in_force() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).declared(["/boardroom"]).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    let without = crate::world::CATALOG.replace("match = \"/boardroom\"", "match = \"/elsewhere\"");
+    world.entitlements.set_catalog(without.parse().unwrap());
+    let response = service.oneshot(request("GET", "/boardroom", "starter-co")).await.unwrap();
+    assert_eq!(response.status(), 402);
+}
+
+proptest! {
+    #![proptest_config(proptest::test_runner::Config { cases: 1000, failure_persistence: None, ..Default::default() })]
+
+    /// Whatever stands in a rule, building says yes or no, and asking answers; neither panics.
+    #[test]
+    fn no_pattern_and_no_path_makes_anything_panic(
+        patterns in prop::collection::vec("(GET |POST |g |)(/|/a|/\\{[a-z*]{0,3}\\}|/\\{\\{|\\}|[ -~é\n]){0,6}", 1..4),
+        path in "(/|/a|/%[0-9a-f]{0,2}|[!-~&&[^?#]]){1,12}",
+    ) {
+        let entitlements = entitlements_core::Entitlements::builder(crate::world::catalog()).build();
+        let rules = patterns.iter().map(|pattern| Rule::new(pattern).require("export"));
+        let layer = EntitlementLayer::builder(entitlements, subject_extension(), FailMode::Closed).rules(rules).build();
+        let uri = format!("/{path}").parse::<http::Uri>();
+        if let (Ok(layer), Ok(uri)) = (layer, uri) {
+            let (mut parts, ()) = http::Request::new(()).into_parts();
+            parts.uri = uri;
+            let verdict = layer.gate().begin(&parts);
+            // Nobody is known, so a rule that is hit never lets pass.
+            prop_assert_eq!(
+                matches!(verdict, entitlements_tower::Verdict::Pass),
+                layer.coverage().rules.iter().all(|rule| rule.hits == 0)
+            );
+        }
     }
 }

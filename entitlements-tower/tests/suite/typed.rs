@@ -2,8 +2,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::any;
-use entitlements_tower::{Entitled, EntitlementLayer, FailMode, Metered};
+use entitlements_tower::{Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted};
 use http::StatusCode;
+use http::request::Parts;
 use http_body_util::BodyExt;
 use tower::ServiceExt;
 
@@ -152,4 +153,47 @@ async fn a_feature_that_the_catalog_does_not_have_is_not_reached() {
     let app =
         Router::new().route("/free", any(async |_: Entitled<Nowhere>| "reached")).route_layer(layer(&world));
     assert_eq!(ask(&app, "pro-co", "GET", "/free").await.0, 500);
+}
+
+#[tokio::test]
+async fn a_denial_of_an_extractor_is_answered_in_the_way_of_the_layer() {
+    let world = World::new().await;
+    let deny = |denial: &Denial, parts: &Parts| {
+        let text = format!("{} {} {}", parts.method, parts.uri.path(), denial.code());
+        axum::response::Response::builder().status(418).body(Body::from(text)).unwrap()
+    };
+    let layer =
+        world.builder(FailMode::Closed).extractors(true).rate_limit_headers(true).deny(deny).build().unwrap();
+    let app = Router::new()
+        .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
+        // The rule of the route has admitted the request, and the extractor denies it.
+        .route("/reports/{id}", any(async |_: Entitled<Boardroom>| "reached"))
+        .route(
+            "/own",
+            any(async |proof: Result<Entitled<Boardroom>, NotAdmitted>| proof.is_err().to_string()),
+        )
+        .route_layer(layer.clone());
+    assert_eq!(
+        ask(&app, "starter-co", "PUT", "/free?a=b").await,
+        (418, "PUT /free feature_not_in_plan".into())
+    );
+    let denied = ask(&app, "starter-co", "POST", "/reports/1").await;
+    assert_eq!(denied, (418, "POST /reports/1 feature_not_in_plan".into()));
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+    assert_eq!(ask(&app, "starter-co", "GET", "/own").await, (200, "true".into()));
+}
+
+#[tokio::test]
+async fn a_meter_in_the_signature_says_what_is_left() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).extractors(true).rate_limit_headers(true).build().unwrap();
+    let app = Router::new().route("/free", any(async |_: Metered<Reports>| "reached")).route_layer(layer);
+    for (status, left) in [(200, 2), (200, 1), (200, 0), (402, 0)] {
+        let mut request = Request::builder().uri("/free").body(Body::empty()).unwrap();
+        request.extensions_mut().insert(of("starter-co"));
+        let response = app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status);
+        assert_eq!(response.headers()["ratelimit"], format!("\"reports\";r={left};t=2041200"));
+    }
 }

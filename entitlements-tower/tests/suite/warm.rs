@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 
 use entitlements_core::Decision;
 use entitlements_core::store::StoreErrorKind;
-use entitlements_tower::Verdict;
+use entitlements_tower::{FailMode, Rule, Verdict};
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 
@@ -64,4 +64,25 @@ async fn the_ready_service_is_called_and_a_denial_gives_its_permit_back() {
     assert_eq!(denied.status(), 402);
     assert_eq!(calls.load(Ordering::SeqCst), 1);
     assert!(matches!(other.poll_ready(&mut context), Poll::Ready(Ok(()))));
+}
+
+#[tokio::test]
+async fn what_is_decided_at_once_is_still_tracked_and_says_what_is_left() {
+    let world = World::warm().await;
+    let tracked = Rule::new("GET /tracked").require("boardroom").track_usage("tokens", |_| 7);
+    let shown = Rule::new("GET /shown").require("tokens");
+    let layer =
+        world.builder(FailMode::Closed).route(tracked).route(shown).rate_limit_headers(true).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    let ask = |uri: &'static str| service.clone().oneshot(request("GET", uri, "pro-co"));
+    assert_eq!(ask("/shown").await.unwrap().headers()["ratelimit"], "\"tokens\";r=100;t=2041200");
+    assert_eq!(ask("/tracked").await.unwrap().status(), 200);
+    layer.flush().await;
+    assert_eq!(world.used("pro-co", "tokens").await, 7);
+    // Without the headers, too.
+    let tracked = Rule::new("GET /tracked").require("boardroom").track_usage("tokens", |_| 7);
+    let layer = world.builder(FailMode::Closed).route(tracked).build().unwrap();
+    layer.layer(Probe::answering(200)).oneshot(request("GET", "/tracked", "pro-co")).await.unwrap();
+    layer.flush().await;
+    assert_eq!(world.used("pro-co", "tokens").await, 14);
 }

@@ -43,10 +43,12 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/cache", get(cache::stats))
         .route("/overrides", put(overrides::put).delete(overrides::remove))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .route_layer(app.freshness.clone())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
     let companies = Router::new()
         .route("/{company}", delete(companies::erase))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .route_layer(app.freshness.clone())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
     let billing = Router::new()
         .route("/subscriptions", post(billing::subscribe))
@@ -54,7 +56,9 @@ pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
         .route("/subscriptions/{id}/cancel", post(billing::cancel))
         .route("/portal/{company}", post(billing::portal))
         .route("/invoices/{company}", get(billing::invoices))
+        .route("/usage", get(billing::unsettled_usage))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .route_layer(app.freshness.clone())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate));
     // The signature says who sent it.
     let webhooks = Router::new()

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn;
+use axum::{Extension, Router};
 use entitlements_core::Entitlements;
 use entitlements_core::audit::Audit;
 use entitlements_core::store::SharedStore;
 use entitlements_redis::RedisDecisionCache;
-use entitlements_tower::EntitlementLayer;
+use entitlements_tower::{EntitlementLayer, FreshnessLayer};
 
 use crate::billing::Billing;
 use crate::development::Development;
@@ -28,6 +28,8 @@ pub(crate) struct App {
     pub(crate) billing: Billing,
     pub(crate) tokens: Tokens,
     pub(crate) metrics: Metrics,
+    /// Lets clients read their own writes.
+    pub(crate) freshness: FreshnessLayer,
     /// What processes share, if they do.
     pub(crate) redis: Option<Arc<RedisDecisionCache>>,
     /// In development mode only.
@@ -48,14 +50,25 @@ impl App {
             .build();
         let tokens = Tokens::new(&secrecy::SecretString::from("secret"));
         let billing = Billing::unreachable(entitlements.clone());
-        Self { entitlements, store, audit, billing, tokens, metrics, redis: None, development: None }
+        let freshness = FreshnessLayer::new(entitlements.clone(), entitlements_tower::subject_extension());
+        Self {
+            entitlements,
+            store,
+            audit,
+            billing,
+            tokens,
+            metrics,
+            freshness,
+            redis: None,
+            development: None,
+        }
     }
 }
 
 /// Every route of the platform.
 pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router {
-    let mut router =
-        Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api::router(app));
+    let api = api::router(app).layer(Extension(gate.clone()));
+    let mut router = Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api);
     if app.development.is_some() {
         router = router.merge(development::router());
     }

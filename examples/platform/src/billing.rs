@@ -16,6 +16,7 @@ use entitlements_core::{Catalog, Clock, Entitlements, Subscription};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use crate::billed;
 use crate::metrics::Metrics;
 use crate::start_error::{StartError, chain};
 use crate::stripe_config::StripeSettings;
@@ -69,7 +70,8 @@ impl Billing {
         entitlements: Entitlements,
         metrics: &Metrics,
     ) -> Result<Self, StartError> {
-        let StripeSettings { client, mut secrets, mut prices, app_url } = settings;
+        let StripeSettings { client, mut secrets, mut prices, meters, app_url } = settings;
+        billed::check(&meters, &entitlements.catalog())?;
         if secrets.is_empty() {
             // Nobody knows it but the fake.
             secrets.push(format!("whsec_{}", crate::platform::random_text()?));
@@ -79,6 +81,7 @@ impl Billing {
         } else {
             prices = prices.named_after_plans();
             let fake = start_fake(&place, &secrets, &prices, entitlements.catalog()).await?;
+            meters.event_names().for_each(|name| fake.add_meter(name));
             let client = StripeClient::new(&fake.config()).map_err(|error| failed(&error))?;
             (client, Some(fake))
         };
@@ -86,8 +89,10 @@ impl Billing {
         let secrets = secrets.map_err(|error| failed(&error))?;
         let provider = StripeBilling::builder(client.clone(), Arc::clone(&ledger), entitlements)
             .prices(prices)
+            .meters(meters)
             .notices(LogNotices(metrics.clone()))
             .build();
+        provider.bill_usage().await.map_err(|error| failed(&error))?;
         let webhooks = Webhooks::new(provider.clone(), secrets);
         let return_url = app_url.unwrap_or_else(|| format!("http://{}/", reachable(place.address)));
         Ok(Self { provider, webhooks, client, ledger, fake, return_url })
@@ -179,6 +184,10 @@ impl Notices for LogNotices {
             Notice::TrialWillEnd { company, subscription, trial_end } => {
                 self.0.noticed("trial_will_end");
                 tracing::warn!(%company, %subscription, ?trial_end, "a trial ends soon");
+            }
+            Notice::UsageNotCounted { meter, records, why } => {
+                self.0.noticed("usage_not_counted");
+                tracing::warn!(?meter, records, ?why, "Stripe could not count usage");
             }
             other => {
                 self.0.noticed("other");

@@ -37,6 +37,7 @@ const MOST_DAYS: i64 = 36_500;
 /// | `STRIPE_SECRET_KEY` | Stripe's key; without it a fake Stripe runs inside |
 /// | `STRIPE_API_BASE` | where Stripe is, instead of its own address |
 /// | `STRIPE_WEBHOOK_SECRET` | what webhooks are signed with; several between commas are all accepted |
+/// | `STRIPE_METERS` | meters whose usage Stripe bills, between commas: `reports_generated` or `reports_generated=its_event_name` |
 /// | `STRIPE_PRICE_ID_STARTER`, `…_PRO`, `…_ENTERPRISE` | prices of plans; they win over those of the catalog |
 /// | `APP_URL` | where customers find the application, and come back to from the billing portal |
 /// | `REDIS_URL` | `redis://` or `rediss://`: processes share decisions, and tell each other what changes; without it they do the latter over PostgreSQL, if that is the database |

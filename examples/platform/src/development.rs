@@ -11,6 +11,7 @@ use entitlements_core::{Clock, SystemClock};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::billed;
 use crate::body::JsonObject;
 use crate::caller::{Caller, Role};
 use crate::demo;
@@ -66,6 +67,8 @@ async fn advance(State(app): State<Arc<App>>, body: JsonObject) -> Result<Json<V
     let by = fields
         .required("advance", |value| parse_duration(read::word(value)?).map_err(|error| error.to_string()))?;
     let Some(development) = &app.development else { return Err(Rejection::internal()) };
+    // What was used until now is of now.
+    billed::report(&app.billing.provider, &app.metrics).await;
     let now = development.clock.advance(by).await.map_err(|error| match error {
         NotMoved::TooFar => Rejection::invalid("advance", error),
         NotMoved::Unwritten(ref cause) => {

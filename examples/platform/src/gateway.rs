@@ -39,6 +39,7 @@ pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router<Arc<App>>
         .fold(Router::new(), |router, route| router.route(route.path, handlers(route.path)))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
         .route_layer(gate)
+        .route_layer(app.freshness.clone())
         .route_layer(from_fn_with_state(Arc::clone(app), authenticate))
 }
 

@@ -9,6 +9,7 @@ mod alerts;
 mod api;
 mod app;
 mod auth;
+mod billed;
 mod billing;
 mod body;
 mod caller;
@@ -39,6 +40,7 @@ mod signals;
 mod start_error;
 mod stripe_config;
 mod token;
+mod written;
 
 pub use config::Config;
 pub use environment::Environment;

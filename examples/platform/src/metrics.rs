@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use billing_stripe::UsageProgress;
 use entitlements_core::audit::AuditStats;
 use entitlements_core::bus::Change;
 use entitlements_core::observer::{Event, Observer, Tier};
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
     debits: IntCounterVec,
     webhooks: IntCounterVec,
     notices: IntCounterVec,
+    usage: IntCounterVec,
 }
 
 impl Metrics {
@@ -70,6 +72,10 @@ impl Metrics {
                 Opts::new("billing_notices_total", "What the billing provider had to tell people."),
                 &["kind"],
             )?,
+            usage: IntCounterVec::new(
+                Opts::new("billing_usage_records_total", "Usage that Stripe was told of, by outcome."),
+                &["outcome"],
+            )?,
         };
         metrics.registry.register(Box::new(metrics.decisions.clone()))?;
         metrics.registry.register(Box::new(metrics.seconds.clone()))?;
@@ -79,6 +85,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.invalidations.clone()))?;
         metrics.registry.register(Box::new(metrics.webhooks.clone()))?;
         metrics.registry.register(Box::new(metrics.notices.clone()))?;
+        metrics.registry.register(Box::new(metrics.usage.clone()))?;
         // A counter that is there from the start makes the first event visible as a change.
         for outcome in ["recorded", "duplicate", "conflict", "refused"] {
             metrics.debits.with_label_values(&[outcome]);
@@ -92,8 +99,11 @@ impl Metrics {
         for outcome in ["processed", "ignored", "duplicate", "busy", "failed", "rejected"] {
             metrics.webhooks.with_label_values(&[outcome]);
         }
-        for kind in ["payment_failed", "trial_will_end"] {
+        for kind in ["payment_failed", "trial_will_end", "usage_not_counted"] {
             metrics.notices.with_label_values(&[kind]);
+        }
+        for outcome in ["sent", "corrected", "refused", "failed"] {
+            metrics.usage.with_label_values(&[outcome]);
         }
         for what in ["company", "policies", "everything"] {
             metrics.invalidations.with_label_values(&[what]);
@@ -109,6 +119,16 @@ impl Metrics {
     /// Counts something that people should be told of.
     pub(crate) fn noticed(&self, kind: &str) {
         self.notices.with_label_values(&[kind]).inc();
+    }
+
+    /// Counts what became of a batch of usage.
+    pub(crate) fn reported(&self, progress: &UsageProgress) {
+        let UsageProgress { sent, corrected, refused, failed, .. } = *progress;
+        for (outcome, count) in
+            [("sent", sent), ("corrected", corrected), ("refused", refused), ("failed", failed)]
+        {
+            self.usage.with_label_values(&[outcome]).inc_by(u64::try_from(count).unwrap_or(u64::MAX));
+        }
     }
 
     /// Everything, as Prometheus reads it.

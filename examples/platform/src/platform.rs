@@ -11,13 +11,14 @@ use entitlements_core::audit::Audit;
 use entitlements_core::decision_cache::SHARED_TTL;
 use entitlements_core::{Clock, Entitlements, OffsetClock, SystemClock, TokioRuntime};
 use entitlements_redis::{InvalidRedisConfig, RedisBus, RedisDecisionCache};
-use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
+use entitlements_tower::{EntitlementLayer, FailMode, FreshnessLayer, subject_extension};
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::alerts::{self, LogAlerts};
 use crate::app::{App, router};
+use crate::billed;
 use crate::billing::{self, Billing, Place};
 use crate::catalog_file::CatalogSource;
 use crate::config::Config;
@@ -104,6 +105,7 @@ impl Platform {
         let billing = Billing::open(config.stripe, place, ledger, entitlements.clone(), &metrics).await?;
         billing.publish(&entitlements.catalog()).await;
         let app = Arc::new(App {
+            freshness: FreshnessLayer::new(entitlements.clone(), subject_extension()),
             entitlements,
             store,
             audit,
@@ -170,6 +172,11 @@ impl Platform {
         let background = [
             tokio::spawn(alerts::run(Arc::clone(&self.app.store), Arc::new(LogAlerts), stopped.clone())),
             tokio::spawn(self.reload.run(self.hangups, stopped.clone())),
+            tokio::spawn(billed::run(
+                self.app.billing.provider.clone(),
+                self.app.metrics.clone(),
+                stopped.clone(),
+            )),
             tokio::spawn(billing::retry(self.app.billing.webhooks.clone(), stopped.clone())),
             tokio::spawn(retention::run(self.app.entitlements.clone(), self.retention, stopped.clone())),
         ];

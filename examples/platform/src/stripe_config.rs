@@ -4,8 +4,8 @@ use std::fmt;
 
 use billing_stripe::client::ConfigError;
 use billing_stripe::signature::SigningSecret;
-use billing_stripe::{PriceBook, StripeClient, StripeConfig};
-use entitlements_core::id::PlanKey;
+use billing_stripe::{MeterBook, PriceBook, StripeClient, StripeConfig};
+use entitlements_core::id::{FeatureKey, PlanKey};
 
 use crate::environment::Environment;
 
@@ -27,6 +27,8 @@ pub(crate) struct StripeSettings {
     pub(crate) secrets: Vec<String>,
     /// Prices that win over those of the catalog.
     pub(crate) prices: PriceBook,
+    /// The meters whose usage is billed.
+    pub(crate) meters: MeterBook,
     /// Where customers come back to from the portal, if that was said.
     pub(crate) app_url: Option<String>,
 }
@@ -38,6 +40,7 @@ impl fmt::Debug for StripeSettings {
             .field("client", &self.client)
             .field("secrets", &self.secrets.len())
             .field("prices", &self.prices)
+            .field("meters", &self.meters)
             .field("app_url", &self.app_url)
             .finish()
     }
@@ -64,7 +67,11 @@ impl StripeSettings {
             kept(name, problem);
             PriceBook::default()
         });
-        Self { client, secrets, prices, app_url }
+        let meters = meters(environment).unwrap_or_else(|problem| {
+            kept("STRIPE_METERS", problem);
+            MeterBook::default()
+        });
+        Self { client, secrets, prices, meters, app_url }
     }
 
     /// What is accepted and probably not meant.
@@ -135,4 +142,16 @@ fn prices(environment: &Environment) -> Result<PriceBook, (&'static str, String)
         PriceBook::new(prices.iter().cloned()).map_err(|error| wrong(&error.to_string()))?;
     }
     PriceBook::new(prices).map_err(|error| ("STRIPE_PRICE_ID_STARTER", error.to_string()))
+}
+
+/// Meters between commas, each as it is named in the catalog, and with `=` how its events are named at Stripe if otherwise.
+fn meters(environment: &Environment) -> Result<MeterBook, String> {
+    let text = environment.get("STRIPE_METERS").unwrap_or_default();
+    let named = text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(|part| {
+        let (meter, event_name) = part.split_once('=').unwrap_or((part, part));
+        let meter = FeatureKey::new(meter.trim()).map_err(|error| format!("a meter {error}"))?;
+        Ok((meter, event_name.trim().to_owned()))
+    });
+    let named = named.collect::<Result<Vec<_>, String>>()?;
+    MeterBook::new(named).map_err(|error| error.to_string())
 }

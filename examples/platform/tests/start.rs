@@ -60,6 +60,8 @@ async fn a_bad_value_is_one_line_and_exit_code_2() {
         ("STRIPE_API_BASE", "localhost:12111"),
         ("STRIPE_WEBHOOK_SECRET", "whsec_hunter2,"),
         ("STRIPE_PRICE_ID_PRO", "price hunter2"),
+        ("STRIPE_METERS", "reports_generated=hunter2 events"),
+        ("STRIPE_METERS", "no_such_meter"),
     ] {
         let lines = refused(folder.path(), &[(name, value)]).await;
         assert_eq!(lines.len(), 1, "{name}={value}: {lines:#?}");

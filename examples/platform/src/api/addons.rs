@@ -12,17 +12,18 @@ use crate::body::JsonObject;
 use crate::caller::Admin;
 use crate::problem::Rejection;
 use crate::read;
+use crate::written::{self, Written};
 
 /// Sets the quantity: 204. None, 0, takes the add-on away.
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     _: Admin,
     body: JsonObject,
-) -> Result<StatusCode, Rejection> {
+) -> Result<(Written, StatusCode), Rejection> {
     let mut fields = body.fields(&["companyId", "addon", "quantity"])?;
     let company: CompanyId = fields.required("companyId", read::parsed)?;
     let addon: AddOnKey = fields.required("addon", read::parsed)?;
     let quantity = fields.required("quantity", read::quantity)?;
-    app.entitlements.put_addon(&company, &AddOnQuantity { addon, quantity }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let revision = app.entitlements.put_addon(&company, &AddOnQuantity { addon, quantity }).await?;
+    Ok((written::at(revision), StatusCode::NO_CONTENT))
 }

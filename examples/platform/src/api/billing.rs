@@ -14,13 +14,14 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::billing;
 use crate::body::{JsonObject, OptionalObject};
-use crate::caller::{Buying, Caller};
+use crate::caller::{Admin, Buying, Caller};
 use crate::paging::{self, List, Listed};
 use crate::problem::Rejection;
 use crate::query::{Parameters, Segment};
 use crate::read;
 use crate::shape::subscription::{InvoiceShape, SubscriptionShape};
 use crate::stripe_config::web_address;
+use crate::written::{self, Written};
 
 const INVOICES: List = List("invoices");
 
@@ -35,7 +36,7 @@ pub(crate) async fn subscribe(
     State(app): State<Arc<App>>,
     Buying(caller): Buying,
     body: JsonObject,
-) -> Result<(StatusCode, Json<SubscriptionShape>), Rejection> {
+) -> Result<(StatusCode, Option<Written>, Json<SubscriptionShape>), Rejection> {
     let mut fields = body.fields(&["companyId", "plan", "seats", "trialDays", "paymentMethodId"])?;
     let company: CompanyId = fields.required("companyId", read::parsed)?;
     caller.must_own(&company)?;
@@ -47,7 +48,8 @@ pub(crate) async fn subscribe(
         payment_method: fields.optional("paymentMethodId", read::name)?,
     };
     let made = app.billing.provider.subscribe(&new).await?;
-    Ok((StatusCode::CREATED, Json(made.into())))
+    let written = written::of(&app, &made.company).await;
+    Ok((StatusCode::CREATED, written, Json(made.into())))
 }
 
 /// The subscription of a company that counts.
@@ -72,14 +74,15 @@ pub(crate) async fn change(
     State(app): State<Arc<App>>,
     OwnSubscription(subscription): OwnSubscription,
     body: JsonObject,
-) -> Result<Json<SubscriptionShape>, Rejection> {
+) -> Result<(Option<Written>, Json<SubscriptionShape>), Rejection> {
     let mut fields = body.fields(&["seats", "plan", "cancelAtPeriodEnd"])?;
     let change = SubscriptionChange {
         seats: fields.optional("seats", seats)?,
         plan: fields.optional("plan", read::parsed)?,
         cancel_at_period_end: fields.optional("cancelAtPeriodEnd", read::flag)?,
     };
-    Ok(Json(app.billing.provider.change(&subscription.id, &change).await?.into()))
+    let changed = app.billing.provider.change(&subscription.id, &change).await?;
+    Ok((written::of(&app, &changed.company).await, Json(changed.into())))
 }
 
 /// Ends a subscription, with the paid period unless the body says otherwise. What is cancelled stays so.
@@ -87,13 +90,14 @@ pub(crate) async fn cancel(
     State(app): State<Arc<App>>,
     OwnSubscription(subscription): OwnSubscription,
     OptionalObject(body): OptionalObject,
-) -> Result<Json<SubscriptionShape>, Rejection> {
+) -> Result<(Option<Written>, Json<SubscriptionShape>), Rejection> {
     let mut fields = body.fields(&["atPeriodEnd"])?;
     let at_period_end = fields.optional("atPeriodEnd", read::flag)?.unwrap_or(true);
     if subscription.status == SubscriptionStatus::Canceled {
-        return Ok(Json(subscription.into()));
+        return Ok((None, Json(subscription.into())));
     }
-    Ok(Json(app.billing.provider.cancel(&subscription.id, at_period_end).await?.into()))
+    let ending = app.billing.provider.cancel(&subscription.id, at_period_end).await?;
+    Ok((written::of(&app, &ending.company).await, Json(ending.into())))
 }
 
 /// A page on which the company manages its billing.
@@ -125,6 +129,12 @@ pub(crate) async fn invoices(
     let page = app.billing.ledger.list_invoices(&company, &page).await;
     let page = page.map_err(|error| paging::failed(error.into()))?;
     Ok(Json(INVOICES.sent(page, InvoiceShape::from)))
+}
+
+/// What Stripe does not count as it was used: what waits, and what it cannot count or take back. For administrators.
+pub(crate) async fn unsettled_usage(State(app): State<Arc<App>>, _: Admin) -> Result<Json<Value>, Rejection> {
+    let items = app.billing.provider.unsettled_usage().await?;
+    Ok(Json(json!({ "items": items })))
 }
 
 /// The subscription that the path names, of a company whose billing the caller may change. Taken before the body.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use entitlements_core::{Action, Amount, Context, Decision, Explanation, Request, Subject};
 
 use crate::app::App;
@@ -18,9 +19,12 @@ const FIELDS: [&str; 7] = ["companyId", "userId", "feature", "action", "resource
 pub(crate) async fn check(
     State(app): State<Arc<App>>,
     caller: Caller,
+    headers: HeaderMap,
     body: JsonObject,
 ) -> Result<Json<Decision>, Rejection> {
     let question = Question::read(&caller, body)?;
+    // An administrator asks about any company.
+    app.freshness.freshness().catch_up(&headers, &question.subject.company).await?;
     Ok(Json(app.entitlements.check(&question.request()).await?))
 }
 
@@ -28,9 +32,12 @@ pub(crate) async fn check(
 pub(crate) async fn explain(
     State(app): State<Arc<App>>,
     caller: Caller,
+    headers: HeaderMap,
     body: JsonObject,
 ) -> Result<Json<Explanation>, Rejection> {
     let question = Question::read(&caller, body)?;
+    // An administrator asks about any company.
+    app.freshness.freshness().catch_up(&headers, &question.subject.company).await?;
     Ok(Json(app.entitlements.explain(&question.request()).await?))
 }
 

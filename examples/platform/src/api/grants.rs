@@ -16,6 +16,7 @@ use crate::problem::Rejection;
 use crate::query::{Parameters, Segment};
 use crate::read;
 use crate::shape::grant::GrantShape;
+use crate::written::{self, Written};
 
 const FIELDS: [&str; 11] = [
     "id",
@@ -38,7 +39,7 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     _: Admin,
     body: JsonObject,
-) -> Result<(StatusCode, Json<GrantShape>), Rejection> {
+) -> Result<(StatusCode, Option<Written>, Json<GrantShape>), Rejection> {
     let mut fields = body.fields(&FIELDS)?;
     let new = NewGrant {
         id: fields.optional("id", read::parsed)?,
@@ -54,7 +55,8 @@ pub(crate) async fn create(
         reason: fields.optional("reason", read::note)?,
     };
     let grant = app.entitlements.grant(new).await?;
-    Ok((StatusCode::CREATED, Json(grant.into())))
+    let written = written::of(&app, &grant.company).await;
+    Ok((StatusCode::CREATED, written, Json(grant.into())))
 }
 
 /// The grants of a company, voided ones included, oldest first.
@@ -76,10 +78,10 @@ pub(crate) async fn void(
     State(app): State<Arc<App>>,
     _: Admin,
     Segment(id): Segment,
-) -> Result<StatusCode, Rejection> {
+) -> Result<(Written, StatusCode), Rejection> {
     let id = GrantId::new(id).map_err(|error| Rejection::invalid("id", error))?;
     match app.entitlements.void(&id).await? {
-        Some(_) => Ok(StatusCode::NO_CONTENT),
+        Some(revision) => Ok((written::at(revision), StatusCode::NO_CONTENT)),
         None => Err(Rejection::not_found("there is no grant of that id that is not voided")),
     }
 }

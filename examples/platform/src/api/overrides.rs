@@ -14,13 +14,14 @@ use crate::caller::Admin;
 use crate::problem::Rejection;
 use crate::query::Parameters;
 use crate::read;
+use crate::written::{self, Written};
 
 /// Sets an override: 204. The value is one that a plan of the catalog could give.
 pub(crate) async fn put(
     State(app): State<Arc<App>>,
     _: Admin,
     body: JsonObject,
-) -> Result<StatusCode, Rejection> {
+) -> Result<(Written, StatusCode), Rejection> {
     let mut fields = body.fields(&["companyId", "feature", "value"])?;
     let company: CompanyId = fields.required("companyId", read::parsed)?;
     let key: FeatureKey = fields.required("feature", read::parsed)?;
@@ -33,8 +34,8 @@ pub(crate) async fn put(
         let problems = error.problems().iter();
         Rejection::invalid_fields(problems.map(|problem| ("value".to_owned(), problem.clone())))
     })?;
-    app.entitlements.put_override(&company, &Override { feature: key, value }).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let revision = app.entitlements.put_override(&company, &Override { feature: key, value }).await?;
+    Ok((written::at(revision), StatusCode::NO_CONTENT))
 }
 
 /// Takes an override away: 204, and 404 if there is none.
@@ -42,12 +43,12 @@ pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     _: Admin,
     parameters: Parameters,
-) -> Result<StatusCode, Rejection> {
+) -> Result<(Written, StatusCode), Rejection> {
     let mut fields = parameters.fields(&["companyId", "feature"])?;
     let company: CompanyId = fields.required("companyId", read::parsed)?;
     let feature: FeatureKey = fields.required("feature", read::parsed)?;
     match app.entitlements.remove_override(&company, &feature).await? {
-        Some(_) => Ok(StatusCode::NO_CONTENT),
+        Some(revision) => Ok((written::at(revision), StatusCode::NO_CONTENT)),
         None => Err(Rejection::not_found("there is no such override")),
     }
 }

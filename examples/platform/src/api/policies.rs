@@ -15,6 +15,7 @@ use crate::caller::Admin;
 use crate::paging::{self, List, Listed};
 use crate::problem::Rejection;
 use crate::query::{Parameters, Segment};
+use crate::written::{self, Written};
 
 const POLICIES: List = List("policies");
 
@@ -23,10 +24,10 @@ pub(crate) async fn create(
     State(app): State<Arc<App>>,
     _: Admin,
     body: JsonObject,
-) -> Result<(StatusCode, Json<Value>), Rejection> {
+) -> Result<(StatusCode, Written, Json<Value>), Rejection> {
     let policy = read(&app, body.into_map())?;
-    app.entitlements.insert_policy(&policy).await?;
-    Ok((StatusCode::CREATED, Json(policy.to_json())))
+    let revision = app.entitlements.insert_policy(&policy).await?;
+    Ok((StatusCode::CREATED, written::at(revision), Json(policy.to_json())))
 }
 
 /// The policies, in ascending order of their ids.
@@ -59,7 +60,7 @@ pub(crate) async fn replace(
     _: Admin,
     Segment(id): Segment,
     body: JsonObject,
-) -> Result<Json<Value>, Rejection> {
+) -> Result<(Written, Json<Value>), Rejection> {
     let id = named(id)?;
     let mut object = body.into_map();
     match object.get("id").filter(|id| !id.is_null()) {
@@ -70,7 +71,7 @@ pub(crate) async fn replace(
     };
     let policy = read(&app, object)?;
     match app.entitlements.replace_policy(&policy).await? {
-        Some(_) => Ok(Json(policy.to_json())),
+        Some(revision) => Ok((written::at(revision), Json(policy.to_json()))),
         None => Err(unknown()),
     }
 }
@@ -80,9 +81,9 @@ pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     _: Admin,
     Segment(id): Segment,
-) -> Result<StatusCode, Rejection> {
+) -> Result<(Written, StatusCode), Rejection> {
     match app.entitlements.remove_policy(&named(id)?).await? {
-        Some(_) => Ok(StatusCode::NO_CONTENT),
+        Some(revision) => Ok((written::at(revision), StatusCode::NO_CONTENT)),
         None => Err(unknown()),
     }
 }

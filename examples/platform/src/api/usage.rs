@@ -1,12 +1,14 @@
 //! `/usage`: counts units of meters, and shows how every quota stands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use entitlements_core::id::CompanyId;
 use entitlements_core::store::{Page, PageRequest};
 use entitlements_core::{Consume, Consumption, Subject, UsageItem};
+use entitlements_tower::EntitlementLayer;
 
 use crate::app::App;
 use crate::body::JsonObject;
@@ -20,6 +22,9 @@ use crate::shape::usage::{Outcome, ReceiptShape, UsageShape};
 const FIELDS: [&str; 5] = ["companyId", "userId", "meter", "amount", "idempotencyKey"];
 
 const USAGE: List = List("usage");
+
+/// How long the list waits for what the gateway has still to charge or to give back.
+const SETTLING: Duration = Duration::from_millis(250);
 
 /// Takes units from a meter, exactly once per key: 200 with the receipt, 402 or 403 when they are refused.
 pub(crate) async fn record(
@@ -44,9 +49,10 @@ pub(crate) async fn record(
     }
 }
 
-/// How every quota of a company stands, by name.
+/// How every quota of a company stands, by name. What this process answered before the request is counted.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
+    Extension(gate): Extension<EntitlementLayer>,
     caller: Caller,
     Segment(company): Segment,
     parameters: Parameters,
@@ -55,6 +61,8 @@ pub(crate) async fn list(
     let page = USAGE.requested(&mut fields)?;
     let company = CompanyId::try_from(company).map_err(|error| Rejection::invalid("companyId", error))?;
     caller.must_own(&company)?;
+    // Settlements that take longer wait for something that is broken; the list shows what is counted by then.
+    let _ = tokio::time::timeout(SETTLING, gate.flush()).await;
     let items = app.entitlements.usage(&Subject::company(company)).await?;
     Ok(Json(USAGE.sent(part(items, &page), UsageShape::from)))
 }

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod audit;
 #[cfg(test)]
+mod billed;
+#[cfg(test)]
 mod billing;
 #[cfg(test)]
 mod bodies;
@@ -13,6 +15,8 @@ mod cache;
 mod development;
 #[cfg(test)]
 mod explain;
+#[cfg(test)]
+mod freshness;
 mod gateway;
 #[cfg(test)]
 mod holders;

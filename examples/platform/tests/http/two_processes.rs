@@ -6,6 +6,15 @@ use serde_json::json;
 
 use crate::support::Server;
 
+/// A schema of its own on the server for tests.
+pub(crate) fn database(name: &str) -> String {
+    let url = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL")
+        .expect("ENTITLEMENTS_TEST_POSTGRES_URL names a PostgreSQL server; scripts/postgres.sh starts one");
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
+    format!("{url}{separator}search_path=test_{name}_{now:x}")
+}
+
 /// How long it takes until the company of the token may do what it should, or may no longer: five seconds at most.
 async fn seen(server: &Server, token: &str, status: u16) -> Duration {
     let begun = Instant::now();
@@ -19,11 +28,7 @@ async fn seen(server: &Server, token: &str, status: u16) -> Duration {
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn what_is_granted_at_one_is_seen_at_the_other_and_so_is_its_end() {
     const ROUNDS: usize = 15;
-    let url = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL")
-        .expect("ENTITLEMENTS_TEST_POSTGRES_URL names a PostgreSQL server; scripts/postgres.sh starts one");
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
-    let url = format!("{url}{separator}search_path=test_two_{now:x}");
+    let url = database("two");
     let variables = [("DATABASE_URL", url.as_str())];
     let (here, there) = (Server::with(&variables).await, Server::with(&variables).await);
     let (admin, member) = (here.admin().await, there.member("starter-co").await);

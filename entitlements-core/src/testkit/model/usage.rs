@@ -1,0 +1,143 @@
+//! Operations that move units.
+
+use chrono::TimeDelta;
+
+use super::{COMPANIES, Model};
+use crate::Amount;
+use crate::store::{GaugeStore as _, PageRequest, ReservationStore as _, Store, UsageStore as _};
+use crate::testkit::fixtures::{bucket, company, debit, feature, holder, key, part, receipt_id, units, user};
+use crate::testkit::random::{FEW, random_counter};
+use crate::usage::Debit;
+
+impl<S: Store> Model<'_, S> {
+    pub(super) async fn debit(&mut self) {
+        let debit = self.random_debit();
+        let (expected, actual) = (self.memory.debit(&debit).await, self.store.debit(&debit).await);
+        self.same(expected, actual, &debit);
+    }
+
+    pub(super) async fn record(&mut self) {
+        let company = company(self.random.pick(&COMPANIES));
+        let events: Vec<_> = (0..self.random.below(4))
+            .map(|_| Debit { company: company.clone(), ..self.random_debit() })
+            .collect();
+        let expected = self.memory.record(&company, &events).await;
+        let actual = self.store.record(&company, &events).await;
+        self.same(expected, actual, &events);
+    }
+
+    pub(super) async fn reserve(&mut self) {
+        let debit = self.random_debit();
+        let expiry = self.clock + TimeDelta::minutes(self.random.below(900).cast_signed());
+        let expected = self.memory.reserve(&debit, expiry).await;
+        let actual = self.store.reserve(&debit, expiry).await;
+        self.same(expected, actual, &(&debit, expiry));
+    }
+
+    pub(super) async fn end_reservation(&mut self) {
+        let company = company(self.random.pick(&COMPANIES));
+        let key = key(&format!("k{}", self.random.below(150)));
+        let expected = self.memory.reservation(&company, &key).await;
+        let known = expected.as_ref().ok().cloned().flatten();
+        let actual = self.store.reservation(&company, &key).await;
+        self.same(expected, actual, &key);
+        let id = match known {
+            Some(known) => known.id().clone(),
+            None => receipt_id(&self.random.below(u64::from(self.receipts) + 2).to_string()),
+        };
+        if self.random.one_in(4) {
+            let expected = self.memory.release_reservation(&company, &id, self.clock).await;
+            let actual = self.store.release_reservation(&company, &id, self.clock).await;
+            self.same(expected, actual, &id);
+        } else {
+            let high = self.random.one_in(40);
+            let units =
+                units(if high { Amount::MAX.get() - self.random.below(3) } else { self.random.below(8) });
+            let expected = self.memory.commit(&company, &id, units, self.clock).await;
+            let actual = self.store.commit(&company, &id, units, self.clock).await;
+            self.same(expected, actual, &(id, units));
+        }
+    }
+
+    pub(super) fn random_debit(&mut self) -> Debit {
+        self.receipts += 1;
+        let random = &mut self.random;
+        let amount = if random.one_in(40) { Amount::MAX.get() - random.below(3) } else { random.below(6) };
+        let buckets = (0..random.below(4))
+            .map(|_| {
+                let counters = random.below(3).max(1) - u64::from(random.one_in(60));
+                bucket((0..counters).map(|_| random_counter(random)).collect::<Vec<_>>())
+            })
+            .collect();
+        let tallies = (0..random.below(2)).map(|_| part(random.pick(&FEW))).collect();
+        Debit {
+            user: random.one_in(3).then(|| user(random.pick(&FEW))),
+            receipt: receipt_id(&self.receipts.to_string()),
+            meter: feature(random.pick(&["reports", "queries"])),
+            buckets,
+            tallies,
+            limit: random.one_in(2).then(|| units(random.below(100))),
+            resets_at: random.one_in(2).then_some(self.clock),
+            at: self.clock,
+            ..debit(random.pick(&COMPANIES), &format!("k{}", random.below(150)), amount, [])
+        }
+    }
+
+    pub(super) async fn refund(&mut self) {
+        let company = company(self.random.pick(&COMPANIES));
+        let id = receipt_id(&self.random.below(u64::from(self.receipts) + 2).to_string());
+        let expected = self.memory.refund(&company, &id, self.clock).await;
+        let actual = self.store.refund(&company, &id, self.clock).await;
+        self.same(expected, actual, &id);
+    }
+
+    pub(super) async fn gauge(&mut self) {
+        let random = &mut self.random;
+        let (company, gauge) =
+            (company(random.pick(&COMPANIES)), feature(random.pick(&["seats", "storage"])));
+        let (holder, at) = (holder(random.pick(&FEW)), self.clock);
+        let limit = (!random.one_in(8)).then(|| units(random.below(6)));
+        match random.below(8) {
+            0..4 => {
+                let expected = self.memory.acquire(&company, &gauge, &holder, limit, at).await;
+                let actual = self.store.acquire(&company, &gauge, &holder, limit, at).await;
+                self.same(expected, actual, &(company, gauge, holder, limit));
+            }
+            4..6 => {
+                let expected = self.memory.release(&company, &gauge, &holder).await;
+                let actual = self.store.release(&company, &gauge, &holder).await;
+                self.same(expected, actual, &(company, gauge, holder));
+            }
+            6..7 => {
+                let high = random.one_in(10);
+                let level = units(if high { Amount::MAX.get() - random.below(3) } else { random.below(6) });
+                let expected = self.memory.set_level(&company, &gauge, level, limit).await;
+                let actual = self.store.set_level(&company, &gauge, level, limit).await;
+                self.same(expected, actual, &(company, gauge, level, limit));
+            }
+            _ => {
+                let request = PageRequest::first(random.index(3) + 1);
+                let expected = self.memory.list_holders(&company, &gauge, &request).await;
+                let actual = self.store.list_holders(&company, &gauge, &request).await;
+                self.same(expected, actual, &(company, gauge, request));
+            }
+        }
+    }
+
+    pub(super) async fn receipt(&mut self) {
+        let company = company(self.random.pick(&COMPANIES));
+        let key = key(&format!("k{}", self.random.below(150)));
+        let expected = self.memory.receipt(&company, &key).await;
+        let actual = self.store.receipt(&company, &key).await;
+        self.same(expected, actual, &key);
+    }
+
+    pub(super) async fn alerts(&mut self) {
+        let alerts = self.pending().await;
+        if let Some(alert) = alerts.get(self.random.index(alerts.len().max(1))) {
+            let expected = self.memory.acknowledge_alert(alert).await;
+            let actual = self.store.acknowledge_alert(alert).await;
+            self.same(expected, actual, alert);
+        }
+    }
+}

@@ -1,0 +1,1 @@
+SELECT usage_meters_billed($1::json)

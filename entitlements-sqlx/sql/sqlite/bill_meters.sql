@@ -1,0 +1,1 @@
+INSERT INTO billing_usage_meter_set (meters) VALUES ($1)

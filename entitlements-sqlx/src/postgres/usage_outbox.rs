@@ -1,0 +1,11 @@
+//! Usage that is billed.
+
+use chrono::{DateTime, Utc};
+use entitlements_core::billing::{UnsettledUsage, UsageOutbox, UsageOutcome, UsageRecord};
+use entitlements_core::id::{FeatureKey, UsageRecordId};
+use entitlements_core::store::StoreError;
+
+use super::{PostgresStore, sql};
+use crate::usage_outbox::{self, usage_outbox};
+
+usage_outbox!(PostgresStore, read);

@@ -1,0 +1,52 @@
+//! What is traced of a gated request: one span, and one event for each decision.
+//!
+//! The fields have few values each: the rule, and what the catalog and this workspace name. Who asked, for which path and
+//! which resource, is in none of them.
+
+use entitlements_core::Decision;
+use tracing::Span;
+use tracing::field::Empty;
+
+use crate::denial::Denial;
+
+/// The span in which a request is decided, of the rule that it matched.
+pub(crate) fn span(route: &str) -> Span {
+    tracing::debug_span!(
+        "entitlement",
+        entitlement.route = route,
+        entitlement.feature = Empty,
+        entitlement.action = Empty,
+        entitlement.outcome = Empty,
+        entitlement.reason = Empty,
+        entitlement.source = Empty,
+        entitlement.plan = Empty,
+    )
+}
+
+/// Takes note of a decision in the span around it. Of several, the last counts.
+pub(crate) fn decided(span: &Span, decision: &Decision) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("entitlement.feature", decision.feature.as_ref());
+    span.record("entitlement.action", decision.action.as_str());
+    span.record("entitlement.reason", decision.reason.code());
+    span.record("entitlement.source", decision.source.kind());
+    span.record("entitlement.plan", decision.plan);
+}
+
+/// Takes note of how it ended.
+pub(crate) fn ended<T>(span: &Span, result: &Result<T, Denial>) {
+    if span.is_disabled() {
+        return;
+    }
+    let outcome = match result {
+        Ok(_) => "allowed",
+        Err(Denial::Unavailable | Denial::Internal) => "undecided",
+        Err(_) => "denied",
+    };
+    span.record("entitlement.outcome", outcome);
+    if let Err(denial) = result {
+        span.record("entitlement.reason", denial.code());
+    }
+}
