@@ -2,6 +2,7 @@
 
 mod chart;
 mod machine;
+mod quote;
 pub(crate) mod stores;
 
 use std::fmt::Write as _;
@@ -28,6 +29,14 @@ pub(crate) fn write(sections: &[Section], pace: Pace, took: Duration) -> Result<
     let lines: Vec<_> = sections.iter().flat_map(|section| section.lines.clone()).collect();
     std::fs::write(folder.join("decision.svg"), chart::lines(&lines))?;
     std::fs::write(folder.join("targets.svg"), chart::targets(&claims(sections).collect::<Vec<_>>()))?;
+    let readme = folder.join("../../README.md");
+    let text = std::fs::read_to_string(&readme)?;
+    // What a quick run shows is not quoted.
+    if pace == Pace::Full
+        && let Some(text) = quote::update(&text, &claims(sections).collect::<Vec<_>>())
+    {
+        std::fs::write(readme, text)?;
+    }
     crate::say(&format!("written to {}", folder.display()));
     Ok(())
 }
