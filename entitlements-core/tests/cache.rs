@@ -365,3 +365,23 @@ async fn with_and_without_a_cache_the_answers_are_the_same() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_load_that_a_revocation_has_overtaken_is_not_the_last_known() {
+    let world = Arc::new(world());
+    let process = world.process(CacheConfig::default());
+    let grant = process.grant(world.grant()).await.unwrap();
+    world.store.hold_loads();
+    let early = {
+        let (world, process) = (Arc::clone(&world), process.clone());
+        tokio::spawn(async move { world.asks(&process).await })
+    };
+    world.until(|store| store.held_loads() == 1).await;
+    process.void(&grant.id).await.unwrap().unwrap();
+    world.store.release_loads();
+    // Who asked before may be told what was so then.
+    early.await.unwrap();
+    world.store.fail(Some(StoreErrorKind::Unavailable));
+    let known = process.last_known(&world.secret(), None);
+    assert!(known.is_none_or(|known| !known.is_allowed()));
+}
