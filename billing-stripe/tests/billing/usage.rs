@@ -123,6 +123,20 @@ async fn a_lost_reply_counts_once() {
 }
 
 #[tokio::test]
+async fn a_report_that_stripe_has_under_another_key_counts_once() {
+    let (world, process) = customer().await;
+    read(&process, "a", 3).await;
+    // The replies to all attempts under the first key are lost; under the next one Stripe says that it has the report.
+    world.fake.fail(RequestFault::next(FaultKind::LoseReply).times(6).on(Method::POST, EVENTS));
+    for _ in 0..3 {
+        assert_eq!(process.billing.report_usage(10).await.unwrap().failed, 1);
+        world.advance(LATER);
+    }
+    assert_eq!(process.billing.report_usage(10).await.unwrap().sent, 1);
+    assert_eq!((counted(&world).await, unsettled(&process).await), (3, vec![]));
+}
+
+#[tokio::test]
 async fn what_stripe_may_have_counted_a_day_ago_is_not_sent_again() {
     let (world, process) = customer().await;
     read(&process, "a", 3).await;
