@@ -206,32 +206,29 @@ impl Gate {
             return Begun::Pass;
         }
         let span = trace::span(&rule.label);
-        let entered = span.enter();
-        let asked = self.subject(parts).and_then(|subject| {
-            let question = self.question(parts, &path, rule)?;
-            Ok((subject, question))
-        });
-        let decided = match asked {
-            Ok((subject, question)) => {
-                if let Some(decision) = self.decide_warm(rule, &subject, &question) {
-                    pending::judged(self.shared(), rule, &span, decision)
-                        .map(|decision| allowed(rule, subject, decision))
-                } else {
-                    let asked = self.ask(parts, &path, rule, subject, question, &span);
-                    drop(entered);
-                    match asked {
-                        Ok(asked) => return Begun::Ask(Pending::new(asked)),
-                        Err(denial) => Err(denial),
-                    }
-                }
-            }
-            Err(denial) => Err(denial),
-        };
-        trace::ended(&span, &decided);
-        match decided {
-            Ok(allowed) => Begun::Allowed(allowed),
-            Err(denial) => Begun::Deny(denial),
+        let decided = span.in_scope(|| self.decide(parts, &path, rule, &span, allowed));
+        if !matches!(decided, Ok(Begun::Ask(_))) {
+            trace::ended(&span, &decided);
         }
+        decided.unwrap_or_else(Begun::Deny)
+    }
+
+    fn decide<T>(
+        &self,
+        parts: &Parts,
+        path: &RequestPath<'_>,
+        rule: &Arc<CompiledRule>,
+        span: &Span,
+        allowed: impl FnOnce(&Arc<CompiledRule>, Subject, Decision) -> T,
+    ) -> Result<Begun<T>, Denial> {
+        let subject = self.subject(parts)?;
+        let question = self.question(parts, path, rule)?;
+        if let Some(decision) = self.decide_warm(rule, &subject, &question) {
+            let decision = pending::judged(self.shared(), rule, span, decision)?;
+            return Ok(Begun::Allowed(allowed(rule, subject, decision)));
+        }
+        let asked = self.ask(parts, path, rule, subject, question, span)?;
+        Ok(Begun::Ask(Pending::new(asked)))
     }
 
     /// What the request is about, read from its head.

@@ -290,6 +290,23 @@ async fn context_and_resource_reach_the_policies() {
 }
 
 #[test]
+fn a_denial_has_the_status_of_its_answer() {
+    let table = [
+        (Denial::Unauthenticated { challenge: HeaderValue::from_static("Bearer") }, 401, "unauthenticated"),
+        (Denial::NoRule, 403, "not_granted"),
+        (Denial::IdempotencyConflict, 409, "idempotency_conflict"),
+        (Denial::InvalidIdempotencyKey, 400, "invalid"),
+        (Denial::Invalid { detail: "what is wrong".into() }, 400, "invalid"),
+        (Denial::Unavailable, 503, "unavailable"),
+        (Denial::Internal, 500, "internal"),
+    ];
+    for (denial, status, code) in table {
+        assert_eq!((denial.status().as_u16(), denial.code()), (status, code));
+        assert_eq!((denial.problem().status().as_u16(), denial.problem().code()), (status, code));
+    }
+}
+
+#[test]
 fn an_application_gets_problems_from_errors() {
     let problem =
         Problem::new(StatusCode::NOT_FOUND, "unknown_report", "No such report").detail("there is no `7`");
