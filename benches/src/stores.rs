@@ -69,12 +69,15 @@ async fn compare(name: &str, store: impl Store + GroupStore + Clone, raw: impl R
         rounds::ROUNDS,
         rounds::ROUND
     ));
-    crate::say("| what | tasks | raw µs per call | store µs per call | ratio |");
-    crate::say("|---|---|---|---|---|");
+    crate::say(
+        "| what | tasks | raw µs per call | store µs per call | ratio | raw CPU µs | store CPU µs | ratio |",
+    );
+    crate::say("|---|---|---|---|---|---|---|---|");
     for tasks in [1, 8, 64] {
         let (one, two) = (raw.clone(), store.clone());
         let load = rounds::compare(
             tasks,
+            &raw,
             move |_, _| {
                 Box::pin({
                     let raw = one.clone();
@@ -94,6 +97,7 @@ async fn compare(name: &str, store: impl Store + GroupStore + Clone, raw: impl R
         let (one, two) = (raw.clone(), store.clone());
         let debit = rounds::compare(
             tasks,
+            &raw,
             move |task, key| {
                 Box::pin({
                     let raw = one.clone();
@@ -112,11 +116,14 @@ async fn compare(name: &str, store: impl Store + GroupStore + Clone, raw: impl R
     crate::say(&format!(
         "{name}: a document for each company, kept in the same transaction, against rows; one task"
     ));
-    crate::say("| what | tasks | rows µs per call | document µs per call | ratio |");
-    crate::say("|---|---|---|---|---|");
+    crate::say(
+        "| what | tasks | rows µs per call | document µs per call | ratio | rows CPU µs | document CPU µs | ratio |",
+    );
+    crate::say("|---|---|---|---|---|---|---|---|");
     let (one, two) = (raw.clone(), raw.clone());
     let read = rounds::compare(
         1,
+        &raw,
         move |_, _| {
             Box::pin({
                 let raw = one.clone();
@@ -134,6 +141,7 @@ async fn compare(name: &str, store: impl Store + GroupStore + Clone, raw: impl R
     let (one, two) = (raw.clone(), raw.clone());
     let written = rounds::compare(
         1,
+        &raw,
         move |_, key| {
             Box::pin({
                 let raw = one.clone();
@@ -152,6 +160,9 @@ async fn compare(name: &str, store: impl Store + GroupStore + Clone, raw: impl R
 }
 
 fn report(what: &str, tasks: usize, comparison: &Comparison) {
-    let Comparison { one, two, ratio } = comparison;
-    crate::say(&format!("| {what} | {tasks} | {one:.1} | {two:.1} | {ratio:.2} |"));
+    let Comparison { one, two, ratio, cpu_one, cpu_two } = comparison;
+    let cpu = cpu_two / cpu_one;
+    crate::say(&format!(
+        "| {what} | {tasks} | {one:.1} | {two:.1} | {ratio:.2} | {cpu_one:.1} | {cpu_two:.1} | {cpu:.2} |"
+    ));
 }

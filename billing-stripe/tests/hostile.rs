@@ -6,10 +6,12 @@ use billing_stripe::wire::{Event, MeterErrorReport};
 use chrono::{DateTime, TimeDelta, Utc};
 use proptest::prelude::*;
 
+#[cfg(test)]
 fn secret() -> SigningSecret {
     SigningSecret::new("whsec_ours").unwrap()
 }
 
+#[cfg(test)]
 fn now() -> DateTime<Utc> {
     "2026-11-07T09:00:00Z".parse().unwrap()
 }

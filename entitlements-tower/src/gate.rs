@@ -86,6 +86,10 @@ pub(crate) enum Begun<T> {
 }
 
 /// What is allowed at once.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a warm allow is the common case, and a box would be its only allocation"
+)]
 pub(crate) enum Allowed {
     /// Whatever becomes of the request, there is nothing left to do.
     ForGood(Decision),
@@ -208,10 +212,11 @@ impl Gate {
             Ok((subject, question))
         });
         let decided = match asked {
-            Ok((subject, question)) => match self.decide_warm(rule, &subject, &question) {
-                Some(decision) => pending::judged(self.shared(), rule, &span, decision)
-                    .map(|decision| allowed(rule, subject, decision)),
-                None => {
+            Ok((subject, question)) => {
+                if let Some(decision) = self.decide_warm(rule, &subject, &question) {
+                    pending::judged(self.shared(), rule, &span, decision)
+                        .map(|decision| allowed(rule, subject, decision))
+                } else {
                     let asked = self.ask(parts, &path, rule, subject, question, &span);
                     drop(entered);
                     match asked {
@@ -219,7 +224,7 @@ impl Gate {
                         Err(denial) => Err(denial),
                     }
                 }
-            },
+            }
             Err(denial) => Err(denial),
         };
         trace::ended(&span, &decided);

@@ -14,10 +14,11 @@ use sqlx::sqlite::{
 use sqlx::{AssertSqlSafe, Database, Executor, Pool};
 
 use super::Failed;
+use super::rounds::Processes;
 use super::world;
 
 /// Raw statements that do the same for a company and a key.
-pub(super) trait Raw: Clone + Send + Sync + 'static {
+pub(super) trait Raw: Processes + Clone + Send + Sync + 'static {
     /// The rows of the company that a load reads.
     fn load(&self) -> impl Future<Output = Result<(), Failed>> + Send;
     /// One unit.
@@ -93,6 +94,21 @@ impl RawPostgres {
 
     pub(super) async fn fsync(&self) -> Result<String, Failed> {
         Ok(sqlx::query_scalar("SELECT current_setting('fsync')").fetch_one(&self.0).await?)
+    }
+}
+
+/// The server's processes of both sides, if they are on this machine.
+impl Processes for RawPostgres {
+    async fn processes(&self) -> Result<Vec<i32>, Failed> {
+        let query = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()";
+        Ok(sqlx::query_scalar(query).fetch_all(&self.0).await?)
+    }
+}
+
+/// The database is in this process.
+impl Processes for RawSqlite {
+    async fn processes(&self) -> Result<Vec<i32>, Failed> {
+        Ok(Vec::new())
     }
 }
 

@@ -148,7 +148,8 @@ impl ErasureStore for MemoryStore {
         let State { companies, billing, outbox, .. } = &mut *state;
         companies.retain(|name, company| {
             let is_old = company.erased_at.is_some_and(|erased| erased < before);
-            !company.is_erased() || !is_old || billing.names(name) || outbox.names(name)
+            let is_named = billing.names(name) || outbox.names(name);
+            !(company.is_erased() && is_old) || is_named
         });
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))
     }

@@ -170,6 +170,19 @@ async fn a_change_of_the_policies_is_seen_at_once_where_the_bus_is_heard() {
 }
 
 #[tokio::test]
+async fn what_was_just_found_is_not_used_after_it_was_forgotten() {
+    let world = World::new();
+    let (admin, one, two) = (world.process(), world.cold_process().await, world.cold_process().await);
+    assert!(!world.allows(&one).await && !world.allows(&two).await);
+    // Behind the back of all handles that know each other; so nobody knows a revision.
+    world.plain().grant(grant(&world)).await.unwrap();
+    assert!(!world.allows(&two).await);
+    admin.invalidate_everywhere(&Scope::Company(world.acme.company.clone())).await;
+    pump().await;
+    assert!(world.allows(&two).await);
+}
+
+#[tokio::test]
 async fn what_was_just_found_is_not_used_under_newer_policies() {
     let world = World::new();
     let (one, two) = (world.cold_process().await, world.cold_process().await);

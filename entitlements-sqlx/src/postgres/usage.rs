@@ -9,6 +9,7 @@ use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use sqlx::FromRow;
+use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 
 use super::transaction::Run;
@@ -141,7 +142,7 @@ impl PostgresStore {
 /// Whether a statement failed since somebody else has taken the key, or the receipt, meanwhile.
 fn is_taken(error: &StoreError) -> bool {
     let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
-    source.and_then(sqlx::Error::as_database_error).is_some_and(|error| error.is_unique_violation())
+    source.and_then(sqlx::Error::as_database_error).is_some_and(DatabaseError::is_unique_violation)
 }
 
 /// What the statement's answers to a group mean.

@@ -115,7 +115,7 @@ pub(crate) async fn batches_are_appended_whole_or_not_at_all(store: impl Store) 
         store.append(&batch(polls)).await.unwrap();
     }
     let export = store.audit_rows(0, 1_000).await.unwrap();
-    let ids: BTreeSet<_> = export.rows.iter().map(|row| row.id.to_string()).collect();
+    let ids: BTreeSet<_> = export.rows.iter().map(|row| row.id.clone()).collect();
     assert_eq!((ids.len(), export.rows.len()), (3 * POLLS as usize, 3 * POLLS as usize));
     let mut verifier = Verifier::new(export.base);
     for row in &export.rows {
