@@ -57,7 +57,7 @@ fn one(name: &str, pace: Pace) -> Result<Section, Failure> {
         "decision" => decision::run(pace),
         "handle" => handle::run(pace),
         "caches" => caches::run(pace),
-        "stores" => report::stores::run(),
+        "stores" => report::stores::run(pace),
         "layer" => layer::run(pace),
         "webhook" => webhook::run(pace),
         "scale" => scale::run(pace),

@@ -134,6 +134,11 @@ pub(super) fn lines(lines: &[(String, Vec<(f64, f64)>)]) -> String {
     svg + "</svg>\n"
 }
 
+/// Where bars begin and end. Right of them is what was measured.
+const BARS: (f64, f64) = (24.0, WIDTH - 210.0);
+/// The parts of a target that bars show.
+const PARTS: (f64, f64) = (0.01, 4.0);
+
 /// A bar for every claim that has a number: how much of its bound is used up. What reaches beyond the line is missed.
 pub(super) fn targets(claims: &[&Claim]) -> String {
     let bars: Vec<(String, f64, String)> = claims
@@ -151,41 +156,36 @@ pub(super) fn targets(claims: &[&Claim]) -> String {
     let height = 76.0 + 36.0 * float(bars.len());
     let mut svg = begin(
         height,
-        "Every measured figure as a part of its target (logarithmic; left of the line is kept)",
+        "Every measured figure as a part of its target (logarithmic; kept if it ends left of the mark)",
     );
-    let (range, across) = ((0.01, 4.0), (24.0, WIDTH - 150.0));
+    let bound = scaled(1.0, PARTS, BARS);
     for (row, (name, part, text)) in bars.iter().enumerate() {
         let top = 50.0 + 36.0 * float(row);
-        let end = scaled(part.clamp(range.0 * 1.05, range.1), range, across);
+        let end = scaled(part.clamp(PARTS.0 * 1.05, PARTS.1), PARTS, BARS);
         let color = if *part <= 1.0 { 4 } else { 5 };
         let _ = writeln!(
             svg,
             "<text class=\"ink\" x=\"{}\" y=\"{:.1}\">{}</text>",
-            across.0,
+            BARS.0,
             top + 12.0,
             escaped(name)
         );
         let _ = writeln!(
             svg,
             "<rect class=\"dot c{color}\" x=\"{}\" y=\"{:.1}\" width=\"{:.1}\" height=\"9\" rx=\"2\"/>",
-            across.0,
+            BARS.0,
             top + 18.0,
-            end - across.0
+            end - BARS.0
         );
         let _ = writeln!(
             svg,
-            "<text class=\"faint\" x=\"{:.1}\" y=\"{:.1}\" font-size=\"12\">{}</text>",
-            end + 8.0,
+            "<text class=\"faint\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
+            WIDTH - 24.0,
             top + 27.0,
             escaped(text)
         );
+        let _ = writeln!(svg, "<path class=\"bound\" d=\"M{bound:.1} {:.1}v17\"/>", top + 14.0);
     }
-    let bound = scaled(1.0, range, across);
-    let _ = writeln!(
-        svg,
-        "<path class=\"bound\" stroke-dasharray=\"4 3\" d=\"M{bound:.1} 44V{:.1}\"/>",
-        height - 22.0
-    );
     svg + "</svg>\n"
 }
 
@@ -217,7 +217,7 @@ mod tests {
         };
         let ((kept, short), (missed, long)) = (width(&claim(1.0)), width(&claim(3.0)));
         assert!(kept && !missed && short < long, "{short} {long}");
-        let bound = scaled(1.0, (0.01, 4.0), (24.0, WIDTH - 150.0)) - 24.0;
+        let bound = scaled(1.0, PARTS, BARS) - BARS.0;
         assert!(short < bound && bound < long);
     }
 }
