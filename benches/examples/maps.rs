@@ -2,6 +2,8 @@
 //!
 //! `cargo run -p benches --release --example maps`. The cache of snapshots is on `quick_cache`, and needs what it and moka
 //! have: a bound, and one load at a time. `DashMap`, papaya and a locked map never evict, and show what that costs.
+#![expect(clippy::indexing_slicing, reason = "every list has a place for each map")]
+#![expect(clippy::cast_precision_loss, reason = "figures are rounded when they are shown")]
 
 use std::collections::HashMap;
 use std::hint::black_box;
