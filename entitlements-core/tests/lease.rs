@@ -168,9 +168,10 @@ async fn a_dropped_lease_is_settled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn units_of_a_process_that_crashed_are_never_given_again() {
+async fn units_that_are_kept_after_a_crash_are_never_given_again() {
     let world = World::new();
-    let crashed = world.lease(60);
+    let terms = LeaseTerms::new(amount(60)).kept_after_a_crash();
+    let crashed = world.handle().lease(&world.acme, "tokens", terms).unwrap();
     assert!(taken(&crashed, 1).await);
     // Its process is gone: nobody settles, ever.
     std::mem::forget(crashed);
@@ -183,10 +184,9 @@ async fn units_of_a_process_that_crashed_are_never_given_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn units_lost_by_a_crash_come_back_to_those_who_want_it_so() {
+async fn units_lost_by_a_crash_come_back_when_the_lease_expires() {
     let world = World::new();
-    let terms = LeaseTerms::new(amount(60)).coming_back_after_a_crash();
-    let crashed = world.handle().lease(&world.acme, "tokens", terms).unwrap();
+    let crashed = world.lease(60);
     assert!(taken(&crashed, 1).await);
     std::mem::forget(crashed);
     let other = world.lease(10);

@@ -35,24 +35,24 @@ impl LeaseTerms {
     /// `units` at a time, for 5 seconds, of which the last second is left unused.
     #[must_use]
     pub const fn new(units: Amount) -> Self {
-        Self { units, ttl: Duration::from_secs(5), margin: Duration::from_secs(1), come_back: false }
+        Self { units, ttl: Duration::from_secs(5), margin: Duration::from_secs(1), come_back: true }
     }
 
-    /// Units are served for `ttl` without its last `margin`, and then settled. When units
-    /// [come back](Self::coming_back_after_a_crash), the margin is how much the clocks of processes may differ, and how long a
-    /// settlement may take, without a unit being given twice.
+    /// Units are served for `ttl` without its last `margin`, and then settled. The margin is how much the clocks of processes
+    /// may differ, and how long a settlement may take, without a unit being given twice.
     #[must_use]
     pub const fn with_ttl(self, ttl: Duration, margin: Duration) -> Self {
         Self { ttl, margin, ..self }
     }
 
-    /// What a process held when it crashed comes back when its time is over, instead of being lost to the customer.
+    /// What a process held when it crashed stays used, at most the units of one lease for each crash: so none of it is ever
+    /// served twice, and the customer loses what had not been served.
     ///
-    /// Nobody knows how much of it had been served: **all of it comes back, so up to one lease for each crash may be served
-    /// twice.** The same holds for a process that cannot reach the store for longer than the margin.
+    /// Otherwise it comes back when the time of the lease is over. **Nobody knows how much of it had been served, so all of it
+    /// comes back.** The same holds for a process that cannot reach the store for longer than the margin.
     #[must_use]
-    pub const fn coming_back_after_a_crash(self) -> Self {
-        Self { come_back: true, ..self }
+    pub const fn kept_after_a_crash(self) -> Self {
+        Self { come_back: false, ..self }
     }
 }
 
@@ -71,8 +71,7 @@ pub enum Leased {
 ///
 /// It takes units in advance, as a [reservation](Entitlements::reserve), and serves them in less than a microsecond. What was
 /// used is settled when the units run out, when their time is over, and when the lease is [closed](Self::close) or dropped;
-/// the rest goes back. Units are taken from the store before they are served, and only a settlement gives any back: so no
-/// number of processes passes the limit, whatever becomes of them.
+/// the rest goes back. Units are taken from the store before they are served: so no number of processes passes the limit.
 ///
 /// What it gives up for that:
 ///
@@ -81,8 +80,9 @@ pub enum Leased {
 ///   context; what is revoked then is still served for up to the time of the lease. Observers and the audit log see nothing
 ///   of single operations.
 /// * **Units that another process holds count as used**, so some may be refused early.
-/// * **A crash costs the customer what the process held**, at most the units of one lease: they stay used. With
-///   [`coming_back_after_a_crash`](LeaseTerms::coming_back_after_a_crash) they come back, also those that had been served.
+/// * **A crash hides what was served** of the units that the process held, at most those of one lease. They come back when the
+///   time of the lease is over, also those that had been served; with [`kept_after_a_crash`](LeaseTerms::kept_after_a_crash)
+///   they stay used, also those that had not.
 ///
 /// Cloning shares the lease.
 #[derive(Clone, Debug)]
@@ -194,8 +194,8 @@ impl LeasedMeter {
     /// Gives back what was not used, and waits until the store knows what was. Nothing is served afterwards.
     ///
     /// Returns the units that were served and could not be counted, since they were settled too late and did not fit any
-    /// more: zero, unless units [come back](LeaseTerms::coming_back_after_a_crash) and the store could not be reached for
-    /// longer than the margin, or the company was erased meanwhile.
+    /// more: zero, unless the store could not be reached for longer than the margin and the units are not
+    /// [kept](LeaseTerms::kept_after_a_crash), or the company was erased meanwhile.
     pub async fn close(&self) -> Amount {
         let refilling = self.0.refilling.lock().await;
         self.0.closed.store(true, Ordering::Release);

@@ -42,23 +42,27 @@ CREATE TRIGGER billing_usage_records_kept
     BEFORE UPDATE OF sequence, id, company_id, receipt_id, meter, amount, at ON billing_usage_records
     FOR EACH STATEMENT EXECUTE FUNCTION usage_records_kept();
 
--- Once for all receipts of a statement: debits are often made in groups.
-CREATE FUNCTION usage_receipts_billed() RETURNS trigger LANGUAGE plpgsql
+-- Whether a receipt is looked at. A statement that has seen that the meter is not billed says so: that costs less.
+ALTER TABLE usage_receipts ADD COLUMN may_be_billed BOOLEAN NOT NULL DEFAULT TRUE;
+
+CREATE FUNCTION usage_receipt_billed() RETURNS trigger LANGUAGE plpgsql
 SET search_path FROM CURRENT
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
 AS $$
 BEGIN
     INSERT INTO billing_usage_records (id, company_id, receipt_id, meter, amount, at)
     SELECT
-        concat('use_', replace(gen_random_uuid()::text, '-', '')), made.company_id, made.receipt_id, made.meter,
-        made.amount, made.at
-    FROM made
-    JOIN billing_usage_meters AS billed ON billed.meter = made.meter;
+        concat('use_', replace(gen_random_uuid()::text, '-', '')), NEW.company_id, NEW.receipt_id, NEW.meter,
+        NEW.amount, NEW.at
+    FROM billing_usage_meters AS billed
+    WHERE billed.meter = NEW.meter;
     RETURN NULL;
 END
 $$;
 
 CREATE TRIGGER usage_receipts_billed AFTER INSERT ON usage_receipts
-    REFERENCING NEW TABLE AS made FOR EACH STATEMENT EXECUTE FUNCTION usage_receipts_billed();
+    FOR EACH ROW WHEN (NEW.may_be_billed) EXECUTE FUNCTION usage_receipt_billed();
 
 -- What is only held is not used.
 CREATE FUNCTION usage_reservation_not_billed() RETURNS trigger LANGUAGE plpgsql

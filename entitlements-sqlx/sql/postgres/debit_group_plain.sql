@@ -22,11 +22,13 @@ WITH moved AS (
     RETURNING used - $21 AS before
 ), receipt AS (
     INSERT INTO usage_receipts (
-        company_id, idempotency_key, receipt_id, user_id, meter, amount, at, quota_limit, resets_at, used, split
+        company_id, idempotency_key, receipt_id, user_id, meter, amount, at, quota_limit, resets_at, used, split,
+        may_be_billed
     )
     SELECT
         $1, one.key, one.receipt, one.user_, $5, one.amount, one.instant, $8, $9, before + one.past,
-        concat($19::text, one.amount, ',', before + one.past, ',[]]]')::json
+        concat($19::text, one.amount, ',', before + one.past, ',[]]]')::json,
+        EXISTS (SELECT FROM billing_usage_meters WHERE meter = $5)
     FROM moved, unnest($2::text[], $3::text[], $4::text[], $6::bigint[], $7::bigint[], $20::bigint[])
         AS one (key, receipt, user_, amount, instant, past)
 )

@@ -15,11 +15,13 @@ WITH moved AS (
     RETURNING used
 ), receipt AS (
     INSERT INTO usage_receipts (
-        company_id, idempotency_key, receipt_id, user_id, meter, amount, at, quota_limit, resets_at, used, split
+        company_id, idempotency_key, receipt_id, user_id, meter, amount, at, quota_limit, resets_at, used, split,
+        may_be_billed
     )
     SELECT
         $1, $2, $3, $4, $5, $6, $7, $8, $9, used,
-        concat($20::text, $6, ',', used, ',[]]]')::json
+        concat($20::text, $6, ',', used, ',[]]]')::json,
+        EXISTS (SELECT FROM billing_usage_meters WHERE meter = $5)
     FROM moved
 )
 SELECT used AS now_used, NULL AS taken, NULL AS known
