@@ -71,6 +71,8 @@ fn claim(backend: &str, heads: &str, row: &str) -> Option<Claim> {
     let column = cells(heads).position(|head| matches!(head, "ratio" | "against raw"))?;
     let (first, second) = (cells(row).next()?, cells(row).nth(1)?);
     let ratio = cells(row).nth(column)?.parse().ok()?;
+    // The table of the hot row has no tasks, and a plain debit there is what the others are meant to beat.
+    let is_hot = cells(heads).any(|head| head == "against raw");
     let tasks = || if second == "1" { "1 task".to_owned() } else { format!("{second} tasks") };
     let (path, what, target, limit) = match first {
         "load" => (
@@ -79,11 +81,17 @@ fn claim(backend: &str, heads: &str, row: &str) -> Option<Claim> {
             Target::AtMost(1.5),
             "more tables are read than the raw statement reads, and their rows are checked",
         ),
-        "debit" => (
+        "debit" if !is_hot => (
             "`consume`, strict",
             format!("against a raw conditional UPDATE with a key, {backend}, {}", tasks()),
             Target::AtMost(1.3),
             "a receipt with the exact split and the alerts that are crossed are written in the same step",
+        ),
+        "Grouped" => (
+            "`consume`, hot row",
+            format!("throughput of 64 tasks in groups, against the raw UPDATE, {backend}"),
+            Target::AtLeast(10.0),
+            "each debit of a group still has a receipt of its own, with its key; a lease has none, and keeps this target",
         ),
         "LeasedMeter" => (
             "`consume`, hot row",
@@ -116,11 +124,16 @@ mod tests {
             "| way | consumptions per second | against raw |",
             "|---|---|---|",
             "| raw UPDATE with a key | 4000 | 1.00 |",
+            "| debit | 3900 | 0.97 |",
+            "| Grouped | 44000 | 11.00 |",
             "| LeasedMeter | 5000000 | 1234.50 |",
         ];
         let section = section(&lines.map(str::to_owned));
         let claims: Vec<_> = section.claims.iter().map(|claim| (claim.path, claim.measured.median)).collect();
-        assert_eq!(claims, [("`check`, cold", 1.2), ("`consume`, hot row", 1234.5)]);
+        assert_eq!(
+            claims,
+            [("`check`, cold", 1.2), ("`consume`, hot row", 11.0), ("`consume`, hot row", 1234.5)]
+        );
         assert!(section.claims[0].what.ends_with("SQLite, durability Full, 8 tasks"));
         assert_eq!(section.blocks.len(), 7, "{:?}", section.blocks);
     }

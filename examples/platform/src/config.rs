@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::TimeDelta;
 use entitlements_redis::RedisConfig;
@@ -19,6 +20,9 @@ const DEFAULT_ADDRESS: &str = "127.0.0.1:8080";
 /// The shortest secret that HS256 should have, in bytes.
 const GOOD_SECRET: usize = 32;
 
+/// The longest that a decision may wait: a minute.
+const MOST_MILLISECONDS: u64 = 60_000;
+
 /// The longest retention, in days: a century.
 const MOST_DAYS: i64 = 36_500;
 
@@ -32,6 +36,7 @@ const MOST_DAYS: i64 = 36_500;
 /// | `PLATFORM_DEV` | `1`: development mode; `0`: never |
 /// | `CATALOG_PATH` | a catalog file instead of the built-in one |
 /// | `ENTITLEMENT_FAIL_MODE` | `closed` (default), `last-known` or `open` |
+/// | `ENTITLEMENT_DEADLINE_MS` | how long a decision waits for the facts it needs, in milliseconds, 1 to 60000; 50 |
 /// | `AUDIT_RETENTION_DAYS` | how long decisions are kept in the audit log, 1 to 36500; for ever |
 /// | `RECEIPT_RETENTION_DAYS` | how long receipts and idempotency keys are kept, 35 to 36500; for ever |
 /// | `STRIPE_SECRET_KEY` | Stripe's key; without it a fake Stripe runs inside |
@@ -49,6 +54,8 @@ pub struct Config {
     pub(crate) development: bool,
     pub(crate) catalog: Option<PathBuf>,
     pub(crate) fail_mode: FailMode,
+    /// How long a decision waits for facts, unless it is the library's default.
+    pub(crate) deadline: Option<Duration>,
     pub(crate) redis: Option<RedisConfig>,
     pub(crate) retention: Retention,
     pub(crate) stripe: StripeSettings,
@@ -82,6 +89,7 @@ impl Config {
         let secret = kept(&mut lines, "JWT_SECRET", secret(&environment));
         let dev = kept(&mut lines, "PLATFORM_DEV", development(&environment));
         let fail_mode = kept(&mut lines, "ENTITLEMENT_FAIL_MODE", fail_mode(&environment));
+        let deadline = kept(&mut lines, "ENTITLEMENT_DEADLINE_MS", deadline(&environment));
         let catalog = kept(&mut lines, "CATALOG_PATH", catalog(&environment));
         let audit = kept(&mut lines, "AUDIT_RETENTION_DAYS", days(&environment, "AUDIT_RETENTION_DAYS", 1));
         let receipts =
@@ -120,6 +128,7 @@ impl Config {
             development,
             catalog,
             fail_mode,
+            deadline: deadline.flatten(),
             redis: redis.flatten(),
             retention,
             stripe,
@@ -163,6 +172,15 @@ fn fail_mode(environment: &Environment) -> Result<FailMode, String> {
     environment
         .get("ENTITLEMENT_FAIL_MODE")
         .map_or(Ok(FailMode::Closed), |word| word.parse::<FailMode>().map_err(|error| error.to_string()))
+}
+
+fn deadline(environment: &Environment) -> Result<Option<Duration>, String> {
+    let name = "ENTITLEMENT_DEADLINE_MS";
+    let Some(text) = environment.get(name).filter(|text| !text.is_empty()) else { return Ok(None) };
+    match text.parse() {
+        Ok(milliseconds @ 1..=MOST_MILLISECONDS) => Ok(Some(Duration::from_millis(milliseconds))),
+        _ => Err(format!("`{text}` is not a whole number of milliseconds from 1 to {MOST_MILLISECONDS}")),
+    }
 }
 
 /// A number of days, if the variable is set.
@@ -246,6 +264,7 @@ mod tests {
             ("PLATFORM_DEV", "yes"),
             ("CATALOG_PATH", ""),
             ("ENTITLEMENT_FAIL_MODE", "Open"),
+            ("ENTITLEMENT_DEADLINE_MS", "0"),
             ("APP_URL", "example.com"),
             ("REDIS_URL", "localhost"),
         ])
@@ -259,6 +278,7 @@ mod tests {
                 "JWT_SECRET",
                 "PLATFORM_DEV",
                 "ENTITLEMENT_FAIL_MODE",
+                "ENTITLEMENT_DEADLINE_MS",
                 "CATALOG_PATH",
                 "APP_URL",
                 "REDIS_URL"

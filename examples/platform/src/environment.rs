@@ -38,7 +38,7 @@ impl Environment {
 }
 
 fn is_ours(name: &str) -> bool {
-    const OURS: [&str; 8] = [
+    const OURS: [&str; 9] = [
         "BIND_ADDR",
         "DATABASE_URL",
         "REDIS_URL",
@@ -46,6 +46,7 @@ fn is_ours(name: &str) -> bool {
         "PLATFORM_DEV",
         "CATALOG_PATH",
         "ENTITLEMENT_FAIL_MODE",
+        "ENTITLEMENT_DEADLINE_MS",
         "APP_URL",
     ];
     OURS.contains(&name) || name.starts_with("STRIPE_")

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::serve::ListenerExt;
 use entitlements_core::audit::Audit;
 use entitlements_core::decision_cache::SHARED_TTL;
-use entitlements_core::{Clock, Entitlements, OffsetClock, SystemClock, TokioRuntime};
+use entitlements_core::{Clock, Entitlements, OffsetClock, Resilience, SystemClock, TokioRuntime};
 use entitlements_redis::{InvalidRedisConfig, RedisBus, RedisDecisionCache};
 use entitlements_tower::{EntitlementLayer, FailMode, FreshnessLayer, subject_extension};
 use secrecy::SecretString;
@@ -81,6 +81,9 @@ impl Platform {
             .clock(clock.as_ref().map_or_else(|| Arc::new(OffsetClock::default()), DevClock::shared))
             .observer(metrics::observer(&metrics))
             .observer(audit.clone());
+        if let Some(deadline) = config.deadline {
+            builder = builder.resilience(Resilience::default().with_deadline(deadline));
+        }
         if let Some(runtime) = TokioRuntime::current() {
             builder = builder.runtime(runtime);
         }

@@ -41,6 +41,8 @@ impl Server {
             ("DATABASE_URL", &database),
             ("JWT_SECRET", SECRET),
             ("PLATFORM_DEV", "1"),
+            // What is tested is the same on a machine that is busy.
+            ("ENTITLEMENT_DEADLINE_MS", "10000"),
         ];
         let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let environment: Environment = fixed.into_iter().chain(variables.clone()).collect();
