@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use billing_stripe::signature::{SigningSecret, Tolerance, sign, verify};
-use billing_stripe::wire::Event;
+use billing_stripe::webhook::Envelope;
 use chrono::{DateTime, Utc};
 use criterion::{Criterion, criterion_group, criterion_main};
 
@@ -20,7 +20,7 @@ fn webhook(criterion: &mut Criterion) {
             verify(black_box(BODY), &header, &secret, DateTime::<Utc>::UNIX_EPOCH, Tolerance::DEFAULT)
         });
     });
-    criterion.bench_function("webhook, read", |bencher| bencher.iter(|| Event::from_slice(black_box(BODY))));
+    criterion.bench_function("webhook, read", |bencher| bencher.iter(|| Envelope::read(black_box(BODY))));
 }
 
 criterion_group!(benches, webhook);

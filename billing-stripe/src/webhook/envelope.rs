@@ -45,11 +45,22 @@ struct Data<'a> {
 #[derive(Clone, Debug, Deserialize)]
 struct Object<'a> {
     #[serde(borrow, default)]
-    id: Option<Cow<'a, str>>,
+    id: Option<Text<'a>>,
     #[serde(borrow, default, rename = "object")]
-    kind: Option<Cow<'a, str>>,
+    kind: Option<Text<'a>>,
     #[serde(borrow, default)]
     customer: Option<AnyId<'a>>,
+}
+
+/// A text that is copied only if it has escapes. An `Option<Cow>` would always be copied.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(transparent)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Object<'_> {
+    fn id(&self) -> Option<&str> {
+        self.id.as_ref().map(|id| id.0.as_ref())
+    }
 }
 
 /// An id, or the object that has it.
@@ -170,7 +181,7 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn object_id(&self) -> Option<&str> {
         match self.form.object() {
-            Some(object) => object.id.as_deref(),
+            Some(object) => object.id(),
             None => self.form.related_object.as_ref().map(|related| related.id.as_ref()),
         }
     }
@@ -179,7 +190,7 @@ impl<'a> Envelope<'a> {
     #[must_use]
     pub fn customer_id(&self) -> Option<&str> {
         match self.form.object() {
-            Some(object) if object.kind.as_deref() == Some("customer") => object.id.as_deref(),
+            Some(object) if object.kind.as_ref().is_some_and(|kind| kind.0 == "customer") => object.id(),
             Some(object) => match object.customer.as_ref()? {
                 AnyId::Text(id) | AnyId::Object { id } => Some(id),
             },
