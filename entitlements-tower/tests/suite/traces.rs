@@ -55,9 +55,25 @@ impl Log {
     }
 }
 
+/// Reaches what logs before anybody listens. A place that a thread without a subscriber reaches for the first time, just as
+/// one is made for another thread, would stay silent.
+async fn reach_every_place() {
+    for world in [World::warm().await, World::new().await] {
+        let service = world.layer().layer(Probe::answering(200));
+        for company in ["pro-co", "starter-co"] {
+            service.clone().oneshot(request("GET", "/boardroom", company)).await.unwrap();
+        }
+        service.clone().oneshot(anonymous("GET", "/boardroom")).await.unwrap();
+    }
+    let down = World::new().await;
+    down.store.set(Weather::Down(StoreErrorKind::Unavailable));
+    down.layer().layer(Probe::answering(200)).oneshot(request("GET", "/boardroom", "pro-co")).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_missing_authentication_layer_is_logged_once_with_what_mends_it() {
     let world = World::new().await;
+    reach_every_place().await;
     let (log, _guard) = Log::start();
     let service = world.layer().layer(Probe::answering(200));
     for _ in 0..3 {
@@ -74,6 +90,7 @@ async fn a_missing_authentication_layer_is_logged_once_with_what_mends_it() {
 async fn every_decision_is_in_a_span_with_its_outcome() {
     let warm = World::warm().await;
     let cold = World::new().await;
+    reach_every_place().await;
     let (log, _guard) = Log::start();
     for world in [&warm, &cold] {
         for (company, outcome, level) in [("pro-co", "allowed", "DEBUG"), ("starter-co", "denied", "INFO")] {
@@ -99,6 +116,7 @@ async fn every_decision_is_in_a_span_with_its_outcome() {
 #[tokio::test]
 async fn what_could_not_be_decided_is_no_denial_in_the_span_either() {
     let world = World::new().await;
+    reach_every_place().await;
     let (log, _guard) = Log::start();
     world.store.set(Weather::Down(StoreErrorKind::Unavailable));
     let service = world.layer().layer(Probe::answering(200));
@@ -111,6 +129,7 @@ async fn what_could_not_be_decided_is_no_denial_in_the_span_either() {
 #[tokio::test]
 async fn nobody_and_nothing_that_is_asked_for_is_ever_traced() {
     let world = World::new().await;
+    reach_every_place().await;
     let (log, _guard) = Log::start();
     let rules = [
         Rule::new("/boardroom").require("boardroom"),
