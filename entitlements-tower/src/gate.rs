@@ -85,11 +85,10 @@ pub(crate) enum Begun<T> {
     Ask(Pending),
 }
 
-/// What is allowed at once.
+/// Who is allowed at once, by which rule. The decision is apart: it is large, and is not carried around.
 struct Allowed<'a> {
     rule: &'a Arc<CompiledRule>,
     subject: Cow<'a, Subject>,
-    decision: Decision,
 }
 
 /// What a request is about.
@@ -145,10 +144,11 @@ impl Gate {
     #[must_use]
     pub fn begin(&self, parts: &Parts) -> Verdict {
         let rules = self.0.table.rules(&self.shared().entitlements);
-        match self.decide(&rules, parts) {
+        let mut decision = None;
+        match self.decide(&rules, parts, &mut decision) {
             Begun::Pass => Verdict::Pass,
             Begun::Deny(denial) => Verdict::Deny(denial),
-            Begun::Allowed(allowed) => Verdict::Admit(Box::new(self.ticket(parts, allowed))),
+            Begun::Allowed(allowed) => Verdict::Admit(Box::new(self.ticket(parts, allowed, decision))),
             Begun::Ask(pending) => Verdict::Ask(pending),
         }
     }
@@ -157,30 +157,37 @@ impl Gate {
     /// among the extensions already.
     pub(crate) fn begin_lightly(&self, parts: &mut Parts) -> Begun<Option<Box<Ticket>>> {
         let rules = self.0.table.rules(&self.shared().entitlements);
-        let Allowed { rule, subject, decision } = match self.decide(&rules, parts) {
+        let mut decision = None;
+        let allowed = match self.decide(&rules, parts, &mut decision) {
             Begun::Allowed(allowed) => allowed,
             Begun::Pass => return Begun::Pass,
             Begun::Deny(denial) => return Begun::Deny(denial),
             Begun::Ask(pending) => return Begun::Ask(pending),
         };
-        if rule.track.is_some() || self.shared().limits {
-            let ticket = self.ticket(parts, Allowed { rule, subject, decision });
-            return Begun::Allowed(Some(Box::new(ticket)));
+        if allowed.rule.track.is_some() || self.shared().limits {
+            return Begun::Allowed(Some(Box::new(self.ticket(parts, allowed, decision))));
         }
-        drop(subject);
-        parts.extensions.insert(decision);
+        drop(allowed);
+        if let Some(decision) = decision {
+            parts.extensions.insert(decision);
+        }
         Begun::Allowed(None)
     }
 
-    fn ticket(&self, parts: &Parts, allowed: Allowed<'_>) -> Ticket {
-        let Allowed { rule, subject, decision } = allowed;
-        let quotas = Shown::list(self.shared(), Some(&decision), None);
+    fn ticket(&self, parts: &Parts, allowed: Allowed<'_>, decision: Option<Decision>) -> Ticket {
+        let Allowed { rule, subject } = allowed;
+        let quotas = Shown::list(self.shared(), decision.as_ref(), None);
         let charges = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
         let (rule, subject) = (Arc::clone(rule), subject.into_owned());
-        Ticket::new(self.clone(), rule, subject, Some(decision), None, charges).showing(quotas)
+        Ticket::new(self.clone(), rule, subject, decision, None, charges).showing(quotas)
     }
 
-    fn decide<'a>(&self, rules: &'a Rules, parts: &'a Parts) -> Begun<Allowed<'a>> {
+    fn decide<'a>(
+        &self,
+        rules: &'a Rules,
+        parts: &'a Parts,
+        decision: &mut Option<Decision>,
+    ) -> Begun<Allowed<'a>> {
         let Some(rule) = rules.of(parts) else {
             self.0.table.watch.unmatched(RequestPath::matched_of(parts));
             return match rules.unmatched {
@@ -196,7 +203,7 @@ impl Gate {
             return Begun::Pass;
         }
         let span = trace::span(&rule.label);
-        let begun = span.in_scope(|| self.decide_by(rule, parts, &span));
+        let begun = span.in_scope(|| self.decide_by(rule, parts, &span, decision));
         match &begun {
             Begun::Ask(_) => {}
             Begun::Deny(denial) => trace::ended(&span, Some(denial)),
@@ -210,19 +217,22 @@ impl Gate {
         rule: &'a Arc<CompiledRule>,
         parts: &'a Parts,
         span: &Span,
+        decision: &mut Option<Decision>,
     ) -> Begun<Allowed<'a>> {
         let (subject, question) =
             match self.subject(parts).and_then(|who| Ok((who, self.question(parts, rule)?))) {
                 Ok(read) => read,
                 Err(denial) => return Begun::Deny(denial),
             };
-        if let Some(decision) = self.decide_warm(rule, &subject, &question) {
-            pending::note(rule, span, &decision);
-            return if decision.is_allowed() {
-                Begun::Allowed(Allowed { rule, subject, decision })
-            } else {
-                Begun::Deny(pending::not_entitled(self.shared(), decision))
-            };
+        *decision = self.decide_warm(rule, &subject, &question);
+        if let Some(warm) = decision {
+            pending::note(rule, span, warm);
+            if warm.is_allowed() {
+                return Begun::Allowed(Allowed { rule, subject });
+            }
+        }
+        if let Some(denied) = decision.take() {
+            return Begun::Deny(pending::not_entitled(self.shared(), denied));
         }
         match self.ask(parts, rule, subject.into_owned(), question, span) {
             Ok(asked) => Begun::Ask(Pending::new(asked)),

@@ -71,11 +71,13 @@ async fn what_was_evicted_before_it_is_in_the_index_does_not_answer() {
     assert!(!world.answers(&acme));
 }
 
+type Way<'a> = (&'static str, &'a dyn Fn(&Arc<Kept>));
+
 #[tokio::test]
 async fn what_is_forgotten_in_any_way_does_not_answer() {
     let world = world(50);
     let acme = company(1);
-    let ways: [(&str, &dyn Fn(&Arc<Kept>)); 6] = [
+    let ways: [Way<'_>; 6] = [
         ("invalidate", &|_| world.cache.invalidate(&acme)),
         ("expire", &|_| world.cache.expire(&acme)),
         ("expire_kept", &|kept| world.cache.expire_kept(&acme, kept)),
