@@ -24,6 +24,9 @@ use crate::facts;
 /// others and goes on; with a stricter one it fails with [`Contention`](entitlements_core::store::StoreErrorKind::Contention)
 /// when others were faster, as does a transaction that takes its locks in another order than the next. After an error
 /// PostgreSQL lets a transaction only roll back.
+///
+/// Where callers may leave before the end, run the transaction in a task of its own: a future that is dropped inside the
+/// `begin` of sqlx can leave a transaction open in the pool, and what is written next over that connection is lost.
 #[must_use = "it does nothing by itself"]
 pub struct PostgresTransaction<'c> {
     connection: &'c mut PgConnection,
