@@ -184,6 +184,13 @@ fn scopes() -> Vec<(Scope, DecisionKey, Option<DecisionKey>)> {
         ),
         (Scope::Feature(Some(company("acme")), name("secret")), secret("acme"), Some(key("acme"))),
         (Scope::Feature(Some(company("acme")), name("secret")), secret("acme"), Some(secret("bolt"))),
+        // A user may have the name of a feature.
+        (
+            Scope::User(company("acme"), UserId::new("export").expect("a name")),
+            user("acme", "export"),
+            Some(key("acme")),
+        ),
+        (Scope::Feature(Some(company("acme")), name("secret")), secret("acme"), Some(user("acme", "secret"))),
         (Scope::Feature(None, name("secret")), secret("acme"), Some(key("acme"))),
         (Scope::Everything, key("acme"), None),
     ]

@@ -1,21 +1,30 @@
 //! The store in a PostgreSQL database.
 
+#[path = "../dialect/audit.rs"]
 mod audit;
+#[path = "../dialect/billing.rs"]
 mod billing;
 mod bus;
 mod config;
 mod decisions;
 mod error;
 mod gauges;
+#[path = "../dialect/grants.rs"]
 mod grants;
 mod migrate;
+#[path = "../dialect/policies.rs"]
 mod policies;
 mod reservations;
+#[path = "../dialect/snapshot.rs"]
 mod snapshot;
 mod sql;
+#[path = "../dialect/steps.rs"]
+mod steps;
+#[path = "../dialect/subscriptions.rs"]
 mod subscriptions;
 mod transaction;
 mod usage;
+#[path = "../dialect/usage_outbox.rs"]
 mod usage_outbox;
 
 pub use bus::PostgresBus;
@@ -39,6 +48,10 @@ use migrate::migrate;
 
 /// How much longer than the server the client waits for an answer, for what the network takes.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// What the rooms that every dialect has are about.
+type Store = PostgresStore;
+type Transaction<'c> = PostgresTransaction<'c>;
 
 /// A query without a type for its rows.
 pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -110,6 +123,18 @@ impl PostgresStore {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         Ok(self.read(operation, query).await?.into_iter().next())
+    }
+
+    /// Runs a writing statement with several rows; returns them when it is committed.
+    pub(crate) async fn write_all<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Vec<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        self.read(operation, query).await
     }
 
     /// Runs a writing statement that returns the revision of what it changed, if it changed something.

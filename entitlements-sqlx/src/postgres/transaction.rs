@@ -2,18 +2,13 @@
 
 use std::fmt;
 
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use entitlements_core::facts::{Facts, Revision};
-use entitlements_core::grant::Grant;
-use entitlements_core::id::{CompanyId, GrantId, IdempotencyKey, ReceiptId};
-use entitlements_core::store::{Inserted, Policies, StoreError, TransactionStore};
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt};
+use entitlements_core::facts::Revision;
+use entitlements_core::store::StoreError;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection};
 
 use super::error::failed;
-use super::{PostgresStore, Typed, grants, snapshot, usage};
+use super::{PostgresStore, Typed};
 use crate::facts;
 
 /// A transaction of the caller, over a connection of the caller, as a store: what is consumed through it and what the caller
@@ -84,49 +79,5 @@ impl Run for PostgresTransaction<'_> {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         query.fetch_all(&mut *self.connection).await.map_err(failed(operation))
-    }
-}
-
-#[async_trait]
-impl TransactionStore for PostgresTransaction<'_> {
-    async fn load(&mut self, company: &CompanyId, now: DateTime<Utc>) -> Result<Facts, StoreError> {
-        snapshot::load_on(self, company, now).await
-    }
-
-    async fn policies(&mut self) -> Result<Policies, StoreError> {
-        snapshot::policies_on(self).await
-    }
-
-    async fn debit(&mut self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        usage::debit_on(self, debit).await
-    }
-
-    async fn refund(
-        &mut self,
-        company: &CompanyId,
-        receipt: &ReceiptId,
-        at: DateTime<Utc>,
-    ) -> Result<Option<Receipt>, StoreError> {
-        usage::refund_on(self, company, receipt, at).await
-    }
-
-    async fn receipt(
-        &mut self,
-        company: &CompanyId,
-        key: &IdempotencyKey,
-    ) -> Result<Option<Receipt>, StoreError> {
-        usage::receipt_on(self, company, key).await
-    }
-
-    async fn insert_grant(&mut self, grant: &Grant) -> Result<Inserted, StoreError> {
-        grants::insert_on(self, grant).await
-    }
-
-    async fn find_grant(&mut self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        grants::find_on(self, id).await
-    }
-
-    async fn void_grant(&mut self, id: &GrantId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
-        grants::void_on(self, id, at).await
     }
 }

@@ -1,20 +1,29 @@
 //! The store in a SQLite database.
 
+#[path = "../dialect/audit.rs"]
 mod audit;
+#[path = "../dialect/billing.rs"]
 mod billing;
 mod config;
 mod decisions;
 mod error;
 mod gauges;
+#[path = "../dialect/grants.rs"]
 mod grants;
 mod migrate;
+#[path = "../dialect/policies.rs"]
 mod policies;
 mod reservations;
+#[path = "../dialect/snapshot.rs"]
 mod snapshot;
 mod sql;
+#[path = "../dialect/steps.rs"]
+mod steps;
+#[path = "../dialect/subscriptions.rs"]
 mod subscriptions;
 mod transaction;
 mod usage;
+#[path = "../dialect/usage_outbox.rs"]
 mod usage_outbox;
 
 use std::fmt;
@@ -40,6 +49,10 @@ use error::{failed, io_kind};
 use migrate::migrate;
 
 const CONNECT: &str = "open the database";
+
+/// What the rooms that every dialect has are about.
+type Store = SqliteStore;
+type Transaction<'c> = SqliteTransaction<'c>;
 
 /// A query without a type for its rows.
 pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;

@@ -134,7 +134,7 @@ async fn a_row_that_is_moved_to_another_question_answers_none() {
     let schema = new_schema();
     let cache = over(&in_schema(&schema).await);
     shared::a_row_that_is_moved_to_another_question_answers_none(&cache, async |statement| {
-        meddle(&schema, &statement).await
+        meddle(&schema, &statement).await;
     })
     .await;
 }
@@ -145,7 +145,7 @@ async fn a_decision_in_the_row_of_another_answers_nothing() {
     let schema = new_schema();
     let cache = over(&in_schema(&schema).await);
     shared::a_decision_in_the_row_of_another_answers_nothing(&cache, async |statement| {
-        meddle(&schema, &statement).await
+        meddle(&schema, &statement).await;
     })
     .await;
 }

@@ -85,7 +85,7 @@ async fn a_row_that_is_moved_to_another_question_answers_none() {
     let path = temporary();
     let cache = over(&in_file(&path).await);
     shared::a_row_that_is_moved_to_another_question_answers_none(&cache, async |statement| {
-        meddle(&path, statement).await
+        meddle(&path, statement).await;
     })
     .await;
 }
@@ -95,7 +95,7 @@ async fn a_decision_in_the_row_of_another_answers_nothing() {
     let path = temporary();
     let cache = over(&in_file(&path).await);
     shared::a_decision_in_the_row_of_another_answers_nothing(&cache, async |statement| {
-        meddle(&path, statement).await
+        meddle(&path, statement).await;
     })
     .await;
 }
