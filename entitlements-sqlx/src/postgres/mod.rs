@@ -5,6 +5,8 @@ mod audit;
 #[path = "../dialect/billing.rs"]
 mod billing;
 mod bus;
+#[path = "../dialect/calls.rs"]
+mod calls;
 mod config;
 mod decisions;
 mod error;
@@ -35,14 +37,12 @@ pub use transaction::PostgresTransaction;
 use std::fmt;
 use std::time::Duration;
 
-use entitlements_core::facts::Revision;
 use entitlements_core::store::StoreError;
 use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
 use sqlx::{FromRow, Postgres};
 
 use crate::connections::Connections;
-use crate::facts;
 use error::failed;
 use migrate::migrate;
 
@@ -51,6 +51,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// What the rooms that every dialect has are about.
 type Store = PostgresStore;
+type Row = PgRow;
 type Transaction<'c> = PostgresTransaction<'c>;
 
 /// A query without a type for its rows.
@@ -113,18 +114,6 @@ impl PostgresStore {
         self.connections.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
     }
 
-    /// Runs a writing statement with at most one row; returns it when it is committed.
-    pub(crate) async fn write<R>(
-        &self,
-        operation: &'static str,
-        query: Typed<'_, R>,
-    ) -> Result<Option<R>, StoreError>
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        Ok(self.read(operation, query).await?.into_iter().next())
-    }
-
     /// Runs a writing statement with several rows; returns them when it is committed.
     pub(crate) async fn write_all<R>(
         &self,
@@ -135,26 +124,6 @@ impl PostgresStore {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         self.read(operation, query).await
-    }
-
-    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
-    pub(crate) async fn change(
-        &self,
-        operation: &'static str,
-        query: Typed<'_, (i64,)>,
-    ) -> Result<Option<Revision>, StoreError> {
-        let rows = self.read(operation, query).await?;
-        rows.first().map(|(revision,)| facts::revision(operation, *revision)).transpose()
-    }
-
-    /// Runs a writing statement without rows.
-    pub(crate) async fn execute(
-        &self,
-        operation: &'static str,
-        query: Statement<'_>,
-    ) -> Result<(), StoreError> {
-        self.affect(operation, query).await?;
-        Ok(())
     }
 
     /// Runs a writing statement without rows; returns how many rows it changed.

@@ -1,15 +1,13 @@
 //! The store's steps inside a transaction of the caller.
 
+#[path = "../dialect/run.rs"]
+mod run;
+
 use std::fmt;
 
-use entitlements_core::facts::Revision;
-use entitlements_core::store::StoreError;
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
-use super::error::failed;
-use super::{PostgresStore, Typed};
-use crate::facts;
+pub(super) use run::Run;
 
 /// A transaction of the caller, over a connection of the caller, as a store: what is consumed through it and what the caller
 /// writes beside it are committed together, or rolled back together.
@@ -37,47 +35,5 @@ impl<'c> PostgresTransaction<'c> {
 impl fmt::Debug for PostgresTransaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresTransaction").finish_non_exhaustive()
-    }
-}
-
-/// Where statements run: each on a connection of the store, or all in one transaction.
-pub(super) trait Run: Send {
-    /// Runs a statement; returns its rows when it is done.
-    fn read<R>(
-        &mut self,
-        operation: &'static str,
-        query: Typed<'_, R>,
-    ) -> impl Future<Output = Result<Vec<R>, StoreError>> + Send
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin;
-
-    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
-    fn change(
-        &mut self,
-        operation: &'static str,
-        query: Typed<'_, (i64,)>,
-    ) -> impl Future<Output = Result<Option<Revision>, StoreError>> + Send {
-        async move {
-            let rows = self.read(operation, query).await?;
-            rows.first().map(|(revision,)| facts::revision(operation, *revision)).transpose()
-        }
-    }
-}
-
-impl Run for &PostgresStore {
-    async fn read<R>(&mut self, operation: &'static str, query: Typed<'_, R>) -> Result<Vec<R>, StoreError>
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        PostgresStore::read(self, operation, query).await
-    }
-}
-
-impl Run for PostgresTransaction<'_> {
-    async fn read<R>(&mut self, operation: &'static str, query: Typed<'_, R>) -> Result<Vec<R>, StoreError>
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        query.fetch_all(&mut *self.connection).await.map_err(failed(operation))
     }
 }
