@@ -77,10 +77,10 @@ pub(crate) async fn handle(mut request: Request<Incoming>) -> Result<Response<Bo
             answer(200, streaming(chunks))
         }
         "panic" => panic!("the handler panics"),
-        "upload" => {
-            let uploaded = request.body_mut().collect().await.unwrap();
-            answer(200, Body(uploaded.map_err(|never| match never {}).boxed_unsync()))
-        }
+        "upload" => match request.body_mut().collect().await {
+            Ok(whole) => answer(200, Body(whole.map_err(|never| match never {}).boxed_unsync())),
+            Err(_) => answer(400, text()),
+        },
         "never" => pending().await,
         "reported-never" => {
             report(7);

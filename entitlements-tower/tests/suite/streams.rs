@@ -194,6 +194,8 @@ async fn each_stream_that_is_reset_is_charged_as_its_rule_says() {
         // The head was not there yet: only `success` gives back, because the client controls when it leaves.
         ("never", Reset::BeforeTheHead, 1, 0, 10),
         ("never", Reset::InTheUpload, 1, 0, 10),
+        // A handler that reads the request may learn of it first, and answers what nobody gets.
+        ("upload", Reset::InTheUpload, 1, 0, 10),
         // What was reported until then was used.
         ("reported-never", Reset::BeforeTheHead, 1, 0, 7),
         ("endless", Reset::InTheBody, 1, 1, 7),
