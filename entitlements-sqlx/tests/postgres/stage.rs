@@ -6,14 +6,14 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, Pool, Postgres, Transaction};
 
 use crate::proxy::Proxy;
-use crate::server::{in_schema, meddle, new_schema, stranger, url};
+use crate::server::{in_schema, meddle, new_schema, url};
 use crate::{in_transaction, interrupted};
 
 /// A store, and the caller's own connections to its database, where it has a table of its own.
 pub(crate) struct Stage {
     pub(crate) store: PostgresStore,
     pub(crate) pool: Pool<Postgres>,
-    schema: String,
+    others: Pool<Postgres>,
 }
 
 impl Stage {
@@ -30,15 +30,15 @@ impl Stage {
         let schema = new_schema();
         let store = in_schema(&schema).await;
         let url = url(&format!("options[search_path]={schema}"));
-        let pool = PgPoolOptions::new().max_connections(1).connect(&url).await.unwrap();
+        let one = || PgPoolOptions::new().max_connections(1).connect(&url);
+        let (pool, others) = (one().await.unwrap(), one().await.unwrap());
         meddle(&schema, "CREATE TABLE orders (id TEXT PRIMARY KEY)").await;
-        Self { store, pool, schema }
+        Self { store, pool, others }
     }
 
     /// How many rows the caller's table has, over another connection.
     pub(crate) async fn orders_seen_by_others(&self) -> i64 {
-        let mut other = stranger(&self.schema).await;
-        sqlx::query_scalar("SELECT count(*) FROM orders").fetch_one(&mut other).await.unwrap()
+        orders(&self.others).await
     }
 }
 

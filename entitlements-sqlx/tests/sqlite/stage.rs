@@ -1,7 +1,5 @@
 //! Transactions of a caller with a pool of its own, beside the store.
 
-use std::path::PathBuf;
-
 use entitlements_sqlx::SqliteStore;
 pub(crate) use entitlements_sqlx::SqliteTransaction as InTransaction;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
@@ -14,7 +12,7 @@ use crate::{in_transaction, interrupted};
 pub(crate) struct Stage {
     pub(crate) store: SqliteStore,
     pub(crate) pool: Pool<Sqlite>,
-    path: PathBuf,
+    others: Pool<Sqlite>,
 }
 
 impl Stage {
@@ -22,15 +20,15 @@ impl Stage {
         let path = temporary();
         let store = in_file(&path).await;
         let options = SqliteConnectOptions::new().filename(&path);
-        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await.unwrap();
+        let one = || SqlitePoolOptions::new().max_connections(1).connect_with(options.clone());
+        let (pool, others) = (one().await.unwrap(), one().await.unwrap());
         sqlx::query("CREATE TABLE orders (id TEXT PRIMARY KEY) STRICT").execute(&pool).await.unwrap();
-        Self { store, pool, path }
+        Self { store, pool, others }
     }
 
     /// How many rows the caller's table has, over another connection.
     pub(crate) async fn orders_seen_by_others(&self) -> i64 {
-        let options = SqliteConnectOptions::new().filename(&self.path);
-        orders(&SqlitePoolOptions::new().connect_with(options).await.unwrap()).await
+        orders(&self.others).await
     }
 }
 
