@@ -3,12 +3,13 @@
 //! Pure code takes `now` as a parameter. Only the [`Entitlements`](crate::Entitlements) handle asks a clock, once per
 //! call, and the application decides which.
 
+use std::cell::Cell;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
 
 /// Says what time it is.
 ///
@@ -36,8 +37,41 @@ impl Clock for SystemClock {
         reason = "the one place where the core may read the machine's clock"
     )]
     fn now(&self) -> DateTime<Utc> {
-        SystemTime::now().into()
+        let now = SystemTime::now();
+        now.duration_since(SystemTime::UNIX_EPOCH)
+            .ok()
+            .and_then(since_the_epoch)
+            .unwrap_or_else(|| now.into())
     }
+}
+
+/// Seconds of a day without a leap second, as machines count them.
+const DAY: u64 = 86_400;
+
+thread_local! {
+    /// The last day that a clock showed, as days since the epoch and as a date: the calendar is asked once a day.
+    static TODAY: Cell<(u64, NaiveDate)> = const { Cell::new((u64::MAX, NaiveDate::MIN)) };
+}
+
+/// The instant at that time since the epoch; `None` if the calendar does not reach that far.
+#[inline]
+fn since_the_epoch(time: Duration) -> Option<DateTime<Utc>> {
+    let (day, second) = (time.as_secs() / DAY, u32::try_from(time.as_secs() % DAY).ok()?);
+    let known = TODAY.try_with(Cell::get).ok().filter(|(known, _)| *known == day);
+    let date = match known {
+        Some((_, date)) => date,
+        None => turn_over(day)?,
+    };
+    let time = NaiveTime::from_num_seconds_from_midnight_opt(second, time.subsec_nanos())?;
+    Some(NaiveDateTime::new(date, time).and_utc())
+}
+
+#[cold]
+fn turn_over(day: u64) -> Option<NaiveDate> {
+    let date = DateTime::UNIX_EPOCH.date_naive().checked_add_days(Days::new(day))?;
+    // A thread that ends has no memory any more.
+    let _ = TODAY.try_with(|today| today.set((day, date)));
+    Some(date)
 }
 
 /// Another clock, moved by an amount that can be changed at any time.

@@ -17,7 +17,7 @@ mod shared;
 mod token;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -36,7 +36,7 @@ use shared::{Missed, SharedCache};
 
 use crate::breaker::Breaker;
 use crate::bus::Bus;
-use crate::cache::SnapshotCache;
+use crate::cache::{InForce, Kept, SnapshotCache};
 use crate::catalog::{Catalog, CatalogHash};
 use crate::clock::Clock;
 use crate::decision::Decision;
@@ -85,6 +85,8 @@ pub struct Entitlements(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     catalog: ArcSwap<Catalog>,
+    /// How many catalogs were put in force after the first. Raised after `catalog` was replaced.
+    catalogs: AtomicU64,
     policies: ArcSwapOption<PolicySet>,
     policy_loads: PolicyLoads,
     snapshots: SnapshotCache,
@@ -123,7 +125,35 @@ impl Entitlements {
     /// Puts another catalog in force, for every call that begins after this one.
     pub fn set_catalog(&self, catalog: Catalog) {
         self.0.catalog.store(Arc::new(catalog));
+        self.0.catalogs.fetch_add(1, Ordering::Release);
         self.0.snapshots.expire_all();
+    }
+
+    /// How many catalogs were put in force after the first one: what is derived from a catalog is still right while this is
+    /// the same. Much cheaper than the [hash](Self::catalog_hash).
+    ///
+    /// Ask before the catalog is read, so that what is derived from it is at worst taken for older than it is.
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements, MemoryStore};
+    ///
+    /// let catalog = || "schema = 1\npast_due_grace = \"7d\"\n[features]\nexport = { type = \"flag\" }".parse::<Catalog>();
+    /// let entitlements = Entitlements::builder(catalog()?).store(MemoryStore::default()).build();
+    /// assert_eq!(entitlements.catalogs(), 0);
+    /// entitlements.set_catalog(catalog()?);
+    /// assert_eq!(entitlements.catalogs(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    #[inline]
+    pub fn catalogs(&self) -> u64 {
+        self.0.catalogs.load(Ordering::Acquire)
+    }
+
+    /// The catalog in force, and its number.
+    fn in_force(&self) -> InForce {
+        let number = self.catalogs();
+        InForce { catalog: self.0.catalog.load_full(), number }
     }
 
     /// What the handle's clock shows.
@@ -197,15 +227,39 @@ impl Entitlements {
         let begun = self.begin();
         let now = self.now();
         let company = &request.subject.company;
-        let kept = self.0.snapshots.get(company, now)?;
-        if kept.snapshot.seen() < at_least || now.signed_duration_since(kept.asked_at) >= max_age {
+        let pinned = self.0.snapshots.pin();
+        let kept = self.0.snapshots.usable(&pinned, company, now)?;
+        if kept.snapshot.seen() < at_least || is_too_old(kept, now, max_age) {
             return None;
         }
-        self.refresh_ahead(company, &kept, now);
-        let catalog = self.0.catalog.load();
-        let decision = evaluate(request, &kept.snapshot, &catalog, now);
+        self.refresh_ahead(company, kept, now);
+        // Each of these writes the decision where the caller wants it: to carry it around costs as much as to make it.
+        if begun.is_some() {
+            return Some(self.evaluate_observed(request, kept, now, begun));
+        }
+        if kept.bound_to.number != self.catalogs() {
+            return Some(self.evaluate_anew(request, kept, now));
+        }
+        Some(evaluate(request, &kept.snapshot, &kept.bound_to.catalog, now))
+    }
+
+    /// With a catalog that was put in force after the snapshot was bound to another.
+    #[cold]
+    fn evaluate_anew(&self, request: &Request<'_>, kept: &Kept, now: DateTime<Utc>) -> Decision {
+        evaluate(request, &kept.snapshot, &self.0.catalog.load(), now)
+    }
+
+    #[inline(never)]
+    fn evaluate_observed(
+        &self,
+        request: &Request<'_>,
+        kept: &Kept,
+        now: DateTime<Utc>,
+        begun: Option<Instant>,
+    ) -> Decision {
+        let decision = self.evaluate_anew(request, kept, now);
         self.decided(request, &decision, Tier::Process, now, begun);
-        Some(decision)
+        decision
     }
 
     /// How many companies' facts are in memory.
@@ -263,6 +317,12 @@ impl Entitlements {
             observer.observe(event);
         }
     }
+}
+
+/// Whether what is kept was asked for longer ago than the caller accepts.
+#[inline]
+fn is_too_old(kept: &Kept, now: DateTime<Utc>, max_age: TimeDelta) -> bool {
+    max_age < TimeDelta::MAX && now.signed_duration_since(kept.asked_at) >= max_age
 }
 
 /// A new id that sorts by time: a version 7 UUID, RFC 9562.

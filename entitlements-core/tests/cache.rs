@@ -261,6 +261,21 @@ async fn no_more_companies_are_kept_than_there_is_room_for() {
 }
 
 #[tokio::test]
+async fn a_company_in_use_stays_while_others_come_and_go() {
+    let world = world();
+    let process =
+        world.process(CacheConfig::default().with_companies(100).with_max_age(Duration::from_hours(9)));
+    let others = 3000;
+    for number in 0..others {
+        world.asks(&process).await;
+        let subject = Subject::company(CompanyId::new(format!("company-{number}")).unwrap());
+        process.check(&Request::new(&subject, "secret", Action::View)).await.unwrap();
+    }
+    let loads = process.cache_stats().misses - others;
+    assert!(loads <= 3, "it was loaded {loads} times");
+}
+
+#[tokio::test]
 async fn units_that_were_freed_elsewhere_are_not_refused_because_of_old_facts() {
     let world = world();
     let (one, other) = (world.process(CacheConfig::default()), world.process(CacheConfig::default()));

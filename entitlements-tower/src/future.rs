@@ -11,9 +11,9 @@ use pin_project_lite::pin_project;
 use tower_service::Service;
 
 use crate::deny::Deny;
-use crate::gate::Gate;
 use crate::in_handler::Later;
 use crate::pending::Pending;
+use crate::service::Shell;
 use crate::ticket::Ticket;
 
 pin_project! {
@@ -44,8 +44,7 @@ pin_project! {
             pending: Pending,
             waiting: Option<Box<(S, Request<A>)>>,
             later: Option<Later<D>>,
-            gate: Gate,
-            deny: Arc<D>,
+            shell: Arc<Shell<D>>,
         },
         /// The inner service was called.
         Admitted {
@@ -95,12 +94,9 @@ where
         ready: S,
         request: Request<A>,
         later: Option<Later<D>>,
-        gate: Gate,
-        deny: Arc<D>,
+        shell: Arc<Shell<D>>,
     ) -> Self {
-        Self {
-            state: State::Asking { pending, waiting: Some(Box::new((ready, request))), later, gate, deny },
-        }
+        Self { state: State::Asking { pending, waiting: Some(Box::new((ready, request))), later, shell } }
     }
 }
 
@@ -124,7 +120,7 @@ where
                     end(None, later.take(), &mut result);
                     return Poll::Ready(result);
                 }
-                StateProj::Asking { pending, waiting, later, gate, deny } => {
+                StateProj::Asking { pending, waiting, later, shell } => {
                     let decided = ready!(Pin::new(pending).poll(context));
                     // Taken once: a future is not polled again after it was ready.
                     let Some(waiting) = waiting.take() else { return Poll::Pending };
@@ -137,8 +133,8 @@ where
                         Err(denial) => {
                             drop(service);
                             let (parts, _) = request.into_parts();
-                            let mut response = deny.respond(&denial, &parts);
-                            gate.announce(&denial, response.headers_mut());
+                            let mut response = shell.deny.respond(&denial, &parts);
+                            shell.gate.announce(&denial, response.headers_mut());
                             State::Denied { response: Some(response) }
                         }
                     }

@@ -17,14 +17,14 @@ use crate::charge::Charges;
 use crate::coverage::Coverage;
 use crate::denial::Denial;
 use crate::fail::FailMode;
-use crate::identity::{Identify, Identity, IdentityError};
+use crate::identity::{Identify, IdentityError};
 use crate::key::CallersKey;
 use crate::limits::{self, Shown};
 use crate::matching::{RequestPath, RouteParams};
 use crate::pending::{self, Asked, Pending};
 use crate::read;
 use crate::rule::Rule;
-use crate::rules::{CompiledRule, RuleError};
+use crate::rules::{CompiledRule, RuleError, Rules};
 use crate::settle::{SettlementStats, Settlements};
 use crate::table::{RuleSource, Table};
 use crate::ticket::Ticket;
@@ -86,15 +86,10 @@ pub(crate) enum Begun<T> {
 }
 
 /// What is allowed at once.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a warm allow is the common case, and a box would be its only allocation"
-)]
-pub(crate) enum Allowed {
-    /// Whatever becomes of the request, there is nothing left to do.
-    ForGood(Decision),
-    /// The ticket sees to what is left.
-    For(Box<Ticket>),
+struct Allowed<'a> {
+    rule: &'a Arc<CompiledRule>,
+    subject: Cow<'a, Subject>,
+    decision: Decision,
 }
 
 /// What a request is about.
@@ -107,7 +102,7 @@ struct Question<'a> {
 
 impl Gate {
     pub(crate) fn new(shared: Arc<Shared>, source: RuleSource) -> Result<Self, RuleError> {
-        let table = Table::new(source, &shared.entitlements.catalog())?;
+        let table = Table::new(source, &shared.entitlements)?;
         Ok(Self(Arc::new(Inner { shared, table })))
     }
 
@@ -149,50 +144,45 @@ impl Gate {
     /// ```
     #[must_use]
     pub fn begin(&self, parts: &Parts) -> Verdict {
-        let begun = self.begin_with(parts, |rule, subject, decision| {
-            Box::new(self.ticket(parts, rule, subject, decision))
-        });
-        match begun {
+        let rules = self.0.table.rules(&self.shared().entitlements);
+        match self.decide(&rules, parts) {
             Begun::Pass => Verdict::Pass,
             Begun::Deny(denial) => Verdict::Deny(denial),
-            Begun::Allowed(ticket) => Verdict::Admit(ticket),
+            Begun::Allowed(allowed) => Verdict::Admit(Box::new(self.ticket(parts, allowed))),
             Begun::Ask(pending) => Verdict::Ask(pending),
         }
     }
 
-    /// The same for the layer: what is allowed at once, and leaves nothing to do afterwards, gets no ticket.
-    pub(crate) fn begin_lightly(&self, parts: &Parts) -> Begun<Allowed> {
-        let says_what_is_left = self.shared().limits;
-        self.begin_with(parts, |rule, subject, decision| {
-            if rule.track.is_none() && !says_what_is_left {
-                Allowed::ForGood(decision)
-            } else {
-                Allowed::For(Box::new(self.ticket(parts, rule, subject, decision)))
-            }
-        })
+    /// The same for the layer. What is allowed at once, and leaves nothing to do afterwards, gets no ticket: its decision is
+    /// among the extensions already.
+    pub(crate) fn begin_lightly(&self, parts: &mut Parts) -> Begun<Option<Box<Ticket>>> {
+        let rules = self.0.table.rules(&self.shared().entitlements);
+        let Allowed { rule, subject, decision } = match self.decide(&rules, parts) {
+            Begun::Allowed(allowed) => allowed,
+            Begun::Pass => return Begun::Pass,
+            Begun::Deny(denial) => return Begun::Deny(denial),
+            Begun::Ask(pending) => return Begun::Ask(pending),
+        };
+        if rule.track.is_some() || self.shared().limits {
+            let ticket = self.ticket(parts, Allowed { rule, subject, decision });
+            return Begun::Allowed(Some(Box::new(ticket)));
+        }
+        drop(subject);
+        parts.extensions.insert(decision);
+        Begun::Allowed(None)
     }
 
-    fn ticket(
-        &self,
-        parts: &Parts,
-        rule: &Arc<CompiledRule>,
-        subject: Subject,
-        decision: Decision,
-    ) -> Ticket {
+    fn ticket(&self, parts: &Parts, allowed: Allowed<'_>) -> Ticket {
+        let Allowed { rule, subject, decision } = allowed;
         let quotas = Shown::list(self.shared(), Some(&decision), None);
         let charges = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
-        Ticket::new(self.clone(), Arc::clone(rule), subject, Some(decision), None, charges).showing(quotas)
+        let (rule, subject) = (Arc::clone(rule), subject.into_owned());
+        Ticket::new(self.clone(), rule, subject, Some(decision), None, charges).showing(quotas)
     }
 
-    fn begin_with<T>(
-        &self,
-        parts: &Parts,
-        allowed: impl FnOnce(&Arc<CompiledRule>, Subject, Decision) -> T,
-    ) -> Begun<T> {
-        let rules = self.0.table.rules(&self.shared().entitlements);
-        let path = RequestPath::of(parts);
-        let Some(rule) = rules.find(&parts.method, &path) else {
-            self.0.table.watch.unmatched(path.matched);
+    fn decide<'a>(&self, rules: &'a Rules, parts: &'a Parts) -> Begun<Allowed<'a>> {
+        let Some(rule) = rules.of(parts) else {
+            self.0.table.watch.unmatched(RequestPath::matched_of(parts));
             return match rules.unmatched {
                 Unmatched::Allow => Begun::Pass,
                 Unmatched::Deny => {
@@ -206,45 +196,50 @@ impl Gate {
             return Begun::Pass;
         }
         let span = trace::span(&rule.label);
-        let decided = span.in_scope(|| self.decide(parts, &path, rule, &span, allowed));
-        if !matches!(decided, Ok(Begun::Ask(_))) {
-            trace::ended(&span, &decided);
+        let begun = span.in_scope(|| self.decide_by(rule, parts, &span));
+        match &begun {
+            Begun::Ask(_) => {}
+            Begun::Deny(denial) => trace::ended(&span, Some(denial)),
+            Begun::Pass | Begun::Allowed(_) => trace::ended(&span, None),
         }
-        decided.unwrap_or_else(Begun::Deny)
+        begun
     }
 
-    fn decide<T>(
+    fn decide_by<'a>(
         &self,
-        parts: &Parts,
-        path: &RequestPath<'_>,
-        rule: &Arc<CompiledRule>,
+        rule: &'a Arc<CompiledRule>,
+        parts: &'a Parts,
         span: &Span,
-        allowed: impl FnOnce(&Arc<CompiledRule>, Subject, Decision) -> T,
-    ) -> Result<Begun<T>, Denial> {
-        let subject = self.subject(parts)?;
-        let question = self.question(parts, path, rule)?;
+    ) -> Begun<Allowed<'a>> {
+        let (subject, question) =
+            match self.subject(parts).and_then(|who| Ok((who, self.question(parts, rule)?))) {
+                Ok(read) => read,
+                Err(denial) => return Begun::Deny(denial),
+            };
         if let Some(decision) = self.decide_warm(rule, &subject, &question) {
-            let decision = pending::judged(self.shared(), rule, span, decision)?;
-            return Ok(Begun::Allowed(allowed(rule, subject, decision)));
+            pending::note(rule, span, &decision);
+            return if decision.is_allowed() {
+                Begun::Allowed(Allowed { rule, subject, decision })
+            } else {
+                Begun::Deny(pending::not_entitled(self.shared(), decision))
+            };
         }
-        let asked = self.ask(parts, path, rule, subject, question, span)?;
-        Ok(Begun::Ask(Pending::new(asked)))
+        match self.ask(parts, rule, subject.into_owned(), question, span) {
+            Ok(asked) => Begun::Ask(Pending::new(asked)),
+            Err(denial) => Begun::Deny(denial),
+        }
     }
 
     /// What the request is about, read from its head.
-    fn question<'a>(
-        &self,
-        parts: &'a Parts,
-        path: &RequestPath<'_>,
-        rule: &Arc<CompiledRule>,
-    ) -> Result<Question<'a>, Denial> {
+    fn question<'a>(&self, parts: &'a Parts, rule: &Arc<CompiledRule>) -> Result<Question<'a>, Denial> {
         let shared = self.shared();
         let named = shared.action.as_ref().and_then(|action| action(&parts.method));
         let context = match &shared.context {
             Some(context) => context(parts).map(Cow::Owned),
             None => parts.extensions.get::<Context>().map(Cow::Borrowed),
         };
-        let params = || RouteParams { pattern: rule.path.as_deref(), params: rule.params(path.raw) };
+        let params =
+            || RouteParams { pattern: rule.path.as_deref(), params: rule.params(RequestPath::of(parts).raw) };
         let resource = match (&rule.resource, &shared.resource) {
             (Some(from), _) => read::resource(from, parts, &params())?,
             (None, Some(of)) => of(parts, &params()).map(read::valid).transpose()?,
@@ -281,7 +276,6 @@ impl Gate {
     fn ask(
         &self,
         parts: &Parts,
-        path: &RequestPath<'_>,
         rule: &Arc<CompiledRule>,
         subject: Subject,
         question: Question<'_>,
@@ -289,7 +283,7 @@ impl Gate {
     ) -> Result<Asked, Denial> {
         let Question { action, resource, context, consume } = question;
         let key = if self.shared().callers_keys && consume.is_some() {
-            CallersKey::read(parts, path.raw).map_err(|_| Denial::InvalidIdempotencyKey)?
+            CallersKey::read(parts, RequestPath::of(parts).raw).map_err(|_| Denial::InvalidIdempotencyKey)?
         } else {
             None
         };
@@ -307,11 +301,11 @@ impl Gate {
         })
     }
 
-    fn subject(&self, parts: &Parts) -> Result<Subject, Denial> {
+    fn subject<'a>(&self, parts: &'a Parts) -> Result<Cow<'a, Subject>, Denial> {
         let shared = self.shared();
-        match shared.identify.identify(parts) {
-            Ok(Identity::Subject(subject)) => return Ok(subject),
-            Ok(Identity::Anonymous) => tracing::info!("denied: nobody who is known asks"),
+        match shared.identify.subject(parts) {
+            Ok(Some(subject)) => return Ok(subject),
+            Ok(None) => tracing::info!("denied: nobody who is known asks"),
             Err(error @ IdentityError::MissingLayer { .. }) => {
                 if !shared.said_missing.swap(true, Ordering::Relaxed) {
                     tracing::error!(%error, "requests cannot be identified (said once)");

@@ -1,6 +1,7 @@
 //! Identity: who asks. Authentication has happened before; this only reads what it found.
 
 use std::any::type_name;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -73,6 +74,19 @@ pub trait Identify: Send + Sync + 'static {
     ///
     /// [`IdentityError`] when it cannot be said; nobody at all is [`Identity::Anonymous`], not an error.
     fn identify(&self, parts: &Parts) -> Result<Identity, IdentityError>;
+
+    /// Who asks, without a copy where the subject is among the extensions as it is; `None` for nobody. It is what gates
+    /// call, and says the same as [`identify`](Self::identify).
+    ///
+    /// # Errors
+    ///
+    /// As `identify`.
+    fn subject<'a>(&self, parts: &'a Parts) -> Result<Option<Cow<'a, Subject>>, IdentityError> {
+        Ok(match self.identify(parts)? {
+            Identity::Subject(subject) => Some(Cow::Owned(subject)),
+            Identity::Anonymous => None,
+        })
+    }
 }
 
 impl<F> Identify for F
@@ -87,6 +101,8 @@ where
 /// Reads the identity from an extension of the request; made by [`from_extension`].
 pub struct FromExtension<T, F> {
     read: F,
+    /// Finds the subject in the extension without a copy, where it is there as it is.
+    at_hand: Option<fn(&T) -> &Subject>,
     optional: bool,
     extension: PhantomData<fn(T)>,
 }
@@ -116,13 +132,18 @@ where
     F: Fn(&T) -> I + Send + Sync + 'static,
     I: Into<Identity>,
 {
-    FromExtension { read, optional: false, extension: PhantomData }
+    FromExtension { read, at_hand: None, optional: false, extension: PhantomData }
 }
 
 /// Reads the [`Subject`] that an earlier layer has put into the request's extensions.
 #[must_use]
 pub const fn subject_extension() -> FromExtension<Subject, fn(&Subject) -> Subject> {
-    from_extension(Subject::clone as fn(&Subject) -> Subject)
+    FromExtension {
+        read: Subject::clone as fn(&Subject) -> Subject,
+        at_hand: Some(|subject| subject),
+        optional: false,
+        extension: PhantomData,
+    }
 }
 
 impl<T, F> FromExtension<T, F> {
@@ -146,6 +167,16 @@ where
             None if self.optional => Ok(Identity::Anonymous),
             None => Err(IdentityError::MissingLayer { expected: type_name::<T>() }),
         }
+    }
+
+    fn subject<'a>(&self, parts: &'a Parts) -> Result<Option<Cow<'a, Subject>>, IdentityError> {
+        if let (Some(at_hand), Some(extension)) = (self.at_hand, parts.extensions.get::<T>()) {
+            return Ok(Some(Cow::Borrowed(at_hand(extension))));
+        }
+        Ok(match self.identify(parts)? {
+            Identity::Subject(subject) => Some(Cow::Owned(subject)),
+            Identity::Anonymous => None,
+        })
     }
 }
 

@@ -10,6 +10,7 @@ use http::{HeaderMap, Response, StatusCode};
 use crate::denial::Denial;
 use crate::deny::Deny;
 use crate::gate::Gate;
+use crate::service::Shell;
 use crate::ticket::Ticket;
 
 /// The tickets of a request that were made within its handler. The layer ends them when the response is known.
@@ -53,8 +54,7 @@ pub(crate) struct DeniedInHandler {
 /// What is left to do for extractors when the response is known.
 pub(crate) struct Later<D> {
     pub(crate) tickets: Tickets,
-    pub(crate) gate: Gate,
-    pub(crate) deny: Arc<D>,
+    pub(crate) shell: Arc<Shell<D>>,
 }
 
 impl<D> Later<D> {
@@ -64,8 +64,8 @@ impl<D> Later<D> {
         D: Deny<B>,
     {
         let Some(denied) = response.extensions_mut().remove::<DeniedInHandler>() else { return };
-        *response = self.deny.respond(&denied.denial, &denied.parts);
-        self.gate.announce(&denied.denial, response.headers_mut());
+        *response = self.shell.deny.respond(&denied.denial, &denied.parts);
+        self.shell.gate.announce(&denied.denial, response.headers_mut());
     }
 }
 

@@ -15,7 +15,7 @@ use crate::identity::Identify;
 use crate::in_handler::TypedGates;
 use crate::rule::Rule;
 use crate::rules::RuleError;
-use crate::service::EntitlementService;
+use crate::service::{EntitlementService, Shell};
 use crate::settle::SettlementStats;
 
 /// Gates every request of a service. Cheap to clone; clones share everything.
@@ -23,9 +23,7 @@ use crate::settle::SettlementStats;
 /// With axum, add it with `Router::route_layer`, and the layer that authenticates after (below) it. See the crate's
 /// documentation for an example.
 pub struct EntitlementLayer<D = ProblemJson> {
-    gate: Gate,
-    typed: Option<Arc<TypedGates>>,
-    deny: Arc<D>,
+    shell: Arc<Shell<D>>,
 }
 
 impl EntitlementLayer {
@@ -64,8 +62,8 @@ fn required(feature: &str, action: Option<Action>) -> Rule {
 }
 
 impl<D> EntitlementLayer<D> {
-    pub(crate) const fn new(gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
-        Self { gate, typed, deny }
+    pub(crate) fn new(gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
+        Self { shell: Arc::new(Shell { gate, typed, deny }) }
     }
 
     /// Another layer for one route, which shares everything with this one but the rules: every request through it needs
@@ -88,30 +86,31 @@ impl<D> EntitlementLayer<D> {
     ///
     /// [`RuleError`] when the rule is malformed or names what the catalog does not have.
     pub fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        Ok(Self::new(self.gate.with_rule(rule)?, self.typed.clone(), Arc::clone(&self.deny)))
+        let Shell { gate, typed, deny } = &*self.shell;
+        Ok(Self::new(gate.with_rule(rule)?, typed.clone(), Arc::clone(deny)))
     }
 
     /// The gate of the layer, for other kinds of proxies and for what has no layer.
     #[must_use]
-    pub const fn gate(&self) -> &Gate {
-        &self.gate
+    pub fn gate(&self) -> &Gate {
+        &self.shell.gate
     }
 
     /// Which rules were hit so far, and which routes have none.
     #[must_use]
     pub fn coverage(&self) -> Coverage {
-        self.gate.coverage()
+        self.shell.gate.coverage()
     }
 
     /// Counts of refunds and late charges.
     #[must_use]
     pub fn settlements(&self) -> SettlementStats {
-        self.gate.settlements()
+        self.shell.gate.settlements()
     }
 
     /// Does every refund and late charge that can be done now; call it when the server has shut down.
     pub async fn flush(&self) -> SettlementStats {
-        self.gate.flush().await
+        self.shell.gate.flush().await
     }
 }
 
@@ -119,18 +118,18 @@ impl<S, D> Layer<S> for EntitlementLayer<D> {
     type Service = EntitlementService<S, D>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EntitlementService::new(inner, self.gate.clone(), self.typed.clone(), Arc::clone(&self.deny))
+        EntitlementService::new(inner, Arc::clone(&self.shell))
     }
 }
 
 impl<D> Clone for EntitlementLayer<D> {
     fn clone(&self) -> Self {
-        Self { gate: self.gate.clone(), typed: self.typed.clone(), deny: Arc::clone(&self.deny) }
+        Self { shell: Arc::clone(&self.shell) }
     }
 }
 
 impl<D> fmt::Debug for EntitlementLayer<D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntitlementLayer").field("gate", &self.gate).finish_non_exhaustive()
+        f.debug_struct("EntitlementLayer").field("gate", &self.shell.gate).finish_non_exhaustive()
     }
 }

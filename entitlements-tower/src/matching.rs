@@ -17,18 +17,32 @@ pub(crate) struct RequestPath<'a> {
 }
 
 impl<'a> RequestPath<'a> {
-    #[cfg(feature = "axum")]
     pub(crate) fn of(parts: &'a Parts) -> Self {
-        use axum::extract::{MatchedPath, OriginalUri};
+        Self { matched: Self::matched_of(parts), raw: Self::raw_of(parts) }
+    }
 
+    /// The pattern by which the router chose the handler.
+    #[cfg(feature = "axum")]
+    pub(crate) fn matched_of(parts: &'a Parts) -> Option<&'a str> {
+        parts.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
+    }
+
+    #[cfg(feature = "axum")]
+    fn raw_of(parts: &'a Parts) -> &'a str {
         // Inside a nested router the prefix is cut off the request's own URI.
-        let raw = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0).path();
-        Self { matched: parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str), raw }
+        let original = parts.extensions.get::<axum::extract::OriginalUri>();
+        original.map_or(&parts.uri, |original| &original.0).path()
+    }
+
+    /// The pattern by which the router chose the handler: it cannot be known.
+    #[cfg(not(feature = "axum"))]
+    pub(crate) const fn matched_of(_: &'a Parts) -> Option<&'a str> {
+        None
     }
 
     #[cfg(not(feature = "axum"))]
-    pub(crate) fn of(parts: &'a Parts) -> Self {
-        Self { matched: None, raw: parts.uri.path() }
+    fn raw_of(parts: &'a Parts) -> &'a str {
+        parts.uri.path()
     }
 
     /// The texts to look up, best first.

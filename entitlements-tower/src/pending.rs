@@ -38,7 +38,7 @@ impl Pending {
         let decide = async move {
             let span = asked.span.clone();
             let decided = asked.decide().await;
-            trace::ended(&span, &decided);
+            trace::ended(&span, decided.as_ref().err());
             decided
         };
         Self(Box::pin(decide.instrument(span)))
@@ -196,13 +196,21 @@ impl Asked {
 }
 
 /// Takes note of a decision, and turns a denial into one.
-pub(crate) fn judged(
-    shared: &Shared,
-    rule: &CompiledRule,
-    span: &Span,
-    decision: Decision,
-) -> Result<Decision, Denial> {
-    trace::decided(span, &decision);
+fn judged(shared: &Shared, rule: &CompiledRule, span: &Span, decision: Decision) -> Result<Decision, Denial> {
+    note(rule, span, &decision);
+    if decision.is_allowed() { Ok(decision) } else { Err(not_entitled(shared, decision)) }
+}
+
+/// The denial that a decision stands for.
+#[cold]
+pub(crate) fn not_entitled(shared: &Shared, decision: Decision) -> Denial {
+    Denial::NotEntitled { decision: Box::new(decision), at: shared.entitlements.now() }
+}
+
+/// Takes note of a decision.
+#[inline]
+pub(crate) fn note(rule: &CompiledRule, span: &Span, decision: &Decision) {
+    trace::decided(span, decision);
     let (route, feature) = (rule.label.as_str(), decision.feature.as_ref());
     let (reason, source, plan) = (decision.reason.code(), decision.source.kind(), decision.plan);
     macro_rules! say {
@@ -223,11 +231,6 @@ pub(crate) fn judged(
         (false, false) => say!(info, "denied"),
         (true, true) => say!(warn, "allowed without live facts"),
         (false, true) => say!(warn, "denied without live facts"),
-    }
-    if decision.is_allowed() {
-        Ok(decision)
-    } else {
-        Err(Denial::NotEntitled { decision: Box::new(decision), at: shared.entitlements.now() })
     }
 }
 

@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use entitlements_core::catalog::{CatalogHash, Consume, FeatureKind, Require, Unmatched};
 use entitlements_core::{Action, Catalog};
 use http::Method;
+use http::request::Parts;
+use rustc_hash::FxHashMap;
 
 use crate::matching::RequestPath;
-use crate::pattern::{self, Pattern, shape};
+use crate::pattern::{self, Pattern, ends_in_catch_all, shape};
 use crate::read::Origin;
 use crate::rule::{Matches, Rule, Track};
 
@@ -92,7 +94,13 @@ impl fmt::Debug for CompiledRule {
     }
 }
 
-type Tree = matchit::Router<Arc<CompiledRule>>;
+/// The rules for some methods.
+#[derive(Default)]
+struct Tree {
+    by_path: matchit::Router<Arc<CompiledRule>>,
+    /// What `by_path` finds for the text of a rule's own pattern, which is what a router names that has the same routes.
+    by_pattern: FxHashMap<String, Arc<CompiledRule>>,
+}
 
 /// Every rule of a gate, for one catalog.
 pub(crate) struct Rules {
@@ -181,13 +189,25 @@ impl Rules {
     /// The rule of a request. Among rules that apply to the method, the most specific path wins; of one path, the rule
     /// that names the method.
     pub(crate) fn find(&self, method: &Method, path: &RequestPath<'_>) -> Option<&Arc<CompiledRule>> {
-        let tree = self.trees.iter().find(|(named, _)| named == method).map_or(&self.rest, |(_, tree)| tree);
-        let at = |text: &str| tree.at(text).ok().map(|found| found.value);
+        let tree = self.tree(method);
+        let at = |text: &str| tree.by_path.at(text).ok().map(|found| found.value);
         path.candidates().find_map(at).or_else(|| self.find_tidied(path, at)).or(self.every.as_ref())
     }
 }
 
 impl Rules {
+    /// The rule of the request with that head.
+    pub(crate) fn of(&self, parts: &Parts) -> Option<&Arc<CompiledRule>> {
+        // A router's pattern comes first, unless it ends in a catch-all; and none of these does.
+        let by_pattern = RequestPath::matched_of(parts)
+            .and_then(|matched| self.tree(&parts.method).by_pattern.get(matched));
+        by_pattern.or_else(|| self.find(&parts.method, &RequestPath::of(parts)))
+    }
+
+    fn tree(&self, method: &Method) -> &Tree {
+        self.trees.iter().find(|(named, _)| named == method).map_or(&self.rest, |(_, tree)| tree)
+    }
+
     /// The rule of a path whose slashes are repeated or trailing, or missing at the end. Only what asks for something:
     /// a rule that opens a path opens that path alone.
     fn find_tidied<'a>(
@@ -278,10 +298,10 @@ fn build_tree(
             chosen.entry(shape).or_insert(rule);
         }
     }
-    let mut tree = Tree::new();
-    for rule in chosen.into_values() {
+    let mut tree = Tree::default();
+    for rule in chosen.values() {
         let Some(path) = &rule.path else { continue };
-        if let Err(error) = tree.insert(path.clone(), Arc::clone(rule)) {
+        if let Err(error) = tree.by_path.insert(path.clone(), Arc::clone(rule)) {
             let message = match error {
                 matchit::InsertError::Conflict { with } => format!("its path conflicts with `{with}`"),
                 other => format!("its path is malformed: {other}"),
@@ -290,6 +310,12 @@ fn build_tree(
             if !problems.contains(&problem) {
                 problems.push(problem);
             }
+        }
+    }
+    let patterns = chosen.into_values().filter_map(|rule| rule.path.as_deref());
+    for pattern in patterns.filter(|pattern| !ends_in_catch_all(pattern)) {
+        if let Ok(found) = tree.by_path.at(pattern) {
+            tree.by_pattern.insert(pattern.into(), Arc::clone(found.value));
         }
     }
     tree

@@ -9,7 +9,7 @@ use tower_service::Service;
 
 use crate::deny::Deny;
 use crate::future::ResponseFuture;
-use crate::gate::{Allowed, Begun, Gate};
+use crate::gate::{Begun, Gate};
 use crate::in_handler::{InHandler, Later, Tickets, TypedGates};
 
 /// A service whose requests are gated; made by [`EntitlementLayer`](crate::EntitlementLayer).
@@ -18,22 +18,27 @@ use crate::in_handler::{InHandler, Later, Tickets, TypedGates};
 /// this fails with; a denial is a response.
 pub struct EntitlementService<S, D> {
     inner: S,
-    gate: Gate,
-    typed: Option<Arc<TypedGates>>,
-    deny: Arc<D>,
+    shell: Arc<Shell<D>>,
+}
+
+/// What all services of a layer share. A router clones its services for each request, so it is one thing to clone.
+pub(crate) struct Shell<D> {
+    pub(crate) gate: Gate,
+    pub(crate) typed: Option<Arc<TypedGates>>,
+    pub(crate) deny: Arc<D>,
 }
 
 impl<S, D> EntitlementService<S, D> {
-    pub(crate) const fn new(inner: S, gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
-        Self { inner, gate, typed, deny }
+    pub(crate) const fn new(inner: S, shell: Arc<Shell<D>>) -> Self {
+        Self { inner, shell }
     }
 
     /// Lets extractors ask. The tickets they make are ended with the response.
     fn let_extractors_ask(&self, extensions: &mut Extensions) -> Option<Later<D>> {
-        let typed = self.typed.as_ref()?;
+        let typed = self.shell.typed.as_ref()?;
         let tickets = Tickets::default();
         extensions.insert(InHandler::new(Arc::clone(typed), tickets.clone()));
-        Some(Later { tickets, gate: self.gate.clone(), deny: Arc::clone(&self.deny) })
+        Some(Later { tickets, shell: Arc::clone(&self.shell) })
     }
 }
 
@@ -60,24 +65,19 @@ where
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
         let (mut parts, body) = request.into_parts();
-        match self.gate.begin_lightly(&parts) {
-            Begun::Allowed(Allowed::ForGood(decision)) => {
-                parts.extensions.insert(decision);
-                let later = self.let_extractors_ask(&mut parts.extensions);
-                ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
-            }
-            Begun::Pass => {
+        match self.shell.gate.begin_lightly(&mut parts) {
+            Begun::Pass | Begun::Allowed(None) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
             }
             Begun::Deny(denial) => {
                 // A service that is ready may hold a permit. It will not be called, so it must not keep it.
                 drop(self.take_ready());
-                let mut response = self.deny.respond(&denial, &parts);
-                self.gate.announce(&denial, response.headers_mut());
+                let mut response = self.shell.deny.respond(&denial, &parts);
+                self.shell.gate.announce(&denial, response.headers_mut());
                 ResponseFuture::denied(response)
             }
-            Begun::Allowed(Allowed::For(ticket)) => {
+            Begun::Allowed(Some(ticket)) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::admitted(&mut self.inner, Request::from_parts(parts, body), ticket, later)
             }
@@ -85,14 +85,7 @@ where
                 let ready = self.take_ready();
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 let request = Request::from_parts(parts, body);
-                ResponseFuture::asking(
-                    pending,
-                    ready,
-                    request,
-                    later,
-                    self.gate.clone(),
-                    Arc::clone(&self.deny),
-                )
+                ResponseFuture::asking(pending, ready, request, later, Arc::clone(&self.shell))
             }
         }
     }
@@ -100,12 +93,7 @@ where
 
 impl<S: Clone, D> Clone for EntitlementService<S, D> {
     fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            gate: self.gate.clone(),
-            typed: self.typed.clone(),
-            deny: Arc::clone(&self.deny),
-        }
+        Self { inner: self.inner.clone(), shell: Arc::clone(&self.shell) }
     }
 }
 

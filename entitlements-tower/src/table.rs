@@ -1,5 +1,6 @@
 //! The rules in force: they follow the catalog.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, Guard};
@@ -41,36 +42,37 @@ impl RuleSource {
 pub(crate) struct Table {
     source: RuleSource,
     current: ArcSwap<Rules>,
+    /// The number of the last catalog that `current` was compared with.
+    seen: AtomicU64,
     /// The last catalog whose rules were refused, so that it is reported once. Locked while rules are compiled.
     refused: Mutex<Option<CatalogHash>>,
     pub(crate) watch: Watch,
 }
 
 impl Table {
-    pub(crate) fn new(source: RuleSource, catalog: &Catalog) -> Result<Self, RuleError> {
+    pub(crate) fn new(source: RuleSource, entitlements: &Entitlements) -> Result<Self, RuleError> {
         let watch = Watch::default();
-        let current = ArcSwap::from_pointee(source.compile(catalog, &watch)?);
-        Ok(Self { source, current, refused: Mutex::new(None), watch })
+        let seen = entitlements.catalogs();
+        let current = ArcSwap::from_pointee(source.compile(&entitlements.catalog(), &watch)?);
+        Ok(Self { source, current, seen: AtomicU64::new(seen), refused: Mutex::new(None), watch })
     }
 
     /// The rules for the catalog in force, or the last ones that could be compiled.
     pub(crate) fn rules(&self, entitlements: &Entitlements) -> Guard<Arc<Rules>> {
-        let current = self.current.load();
-        if current.catalog == entitlements.catalog_hash() {
-            current
-        } else {
-            self.recompile(&entitlements.catalog())
+        if self.seen.load(Ordering::Acquire) != entitlements.catalogs() {
+            self.follow(entitlements);
         }
+        self.current.load()
     }
 
+    /// Compiles the rules of a catalog that was put in force. One request does it; the others go on with the rules that they
+    /// find.
     #[cold]
-    fn recompile(&self, catalog: &Catalog) -> Guard<Arc<Rules>> {
-        // One request compiles; the others go on with the rules that are in force.
-        if let Ok(mut refused) = self.refused.try_lock()
-            && *refused != Some(catalog.hash())
-            && self.current.load().catalog != catalog.hash()
-        {
-            match self.source.compile(catalog, &self.watch) {
+    fn follow(&self, entitlements: &Entitlements) {
+        let Ok(mut refused) = self.refused.try_lock() else { return };
+        let (number, catalog) = (entitlements.catalogs(), entitlements.catalog());
+        if *refused != Some(catalog.hash()) && self.current.load().catalog != catalog.hash() {
+            match self.source.compile(&catalog, &self.watch) {
                 Ok(rules) => {
                     self.current.store(Arc::new(rules));
                     *refused = None;
@@ -89,7 +91,7 @@ impl Table {
                 }
             }
         }
-        self.current.load()
+        self.seen.store(number, Ordering::Release);
     }
 
     pub(crate) fn coverage(&self, entitlements: &Entitlements) -> Coverage {

@@ -36,17 +36,17 @@ pub(crate) fn decided(span: &Span, decision: &Decision) {
 }
 
 /// Takes note of how it ended.
-pub(crate) fn ended<T>(span: &Span, result: &Result<T, Denial>) {
+pub(crate) fn ended(span: &Span, denial: Option<&Denial>) {
     if span.is_disabled() {
         return;
     }
-    let outcome = match result {
-        Ok(_) => "allowed",
-        Err(Denial::Unavailable | Denial::Internal) => "undecided",
-        Err(_) => "denied",
+    let outcome = match denial {
+        None => "allowed",
+        Some(Denial::Unavailable | Denial::Internal) => "undecided",
+        Some(_) => "denied",
     };
     span.record("entitlement.outcome", outcome);
-    if let Err(denial) = result {
+    if let Some(denial) = denial {
         span.record("entitlement.reason", denial.code());
     }
 }

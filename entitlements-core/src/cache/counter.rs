@@ -19,13 +19,12 @@ thread_local! {
 }
 
 impl Counter {
+    /// Raises the counter, and says how often this thread (and those that share its stripe) had raised it before.
     #[inline]
-    pub(crate) fn raise(&self) {
+    pub(crate) fn raise(&self) -> u64 {
         // A thread that ends has no stripe any more, and takes the first.
         let at = STRIPE.try_with(|stripe| *stripe).unwrap_or_default();
-        if let Some(stripe) = self.0.get(at) {
-            stripe.0.fetch_add(1, Ordering::Relaxed);
-        }
+        self.0.get(at).map_or(0, |stripe| stripe.0.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn count(&self) -> u64 {

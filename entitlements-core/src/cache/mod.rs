@@ -5,6 +5,8 @@
 
 mod config;
 mod counter;
+mod guard;
+mod index;
 
 use std::future::Future;
 use std::hash::BuildHasher;
@@ -13,44 +15,63 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, UnitWeighter};
 use rustc_hash::FxBuildHasher;
 
 pub use config::{CacheConfig, CacheStats};
 use counter::Counter;
+pub(crate) use guard::{Expiring, Forgetting};
+pub(crate) use index::Pinned;
+use index::{Evictions, Index};
 
+use crate::catalog::Catalog;
 use crate::facts::Revision;
 use crate::id::CompanyId;
 use crate::snapshot::Snapshot;
+
+/// The catalog that was in force when a load began.
+#[derive(Clone, Debug)]
+pub(crate) struct InForce {
+    pub(crate) catalog: Arc<Catalog>,
+    /// How many catalogs had been put in force before.
+    pub(crate) number: u64,
+}
 
 /// A snapshot, and when it was asked for.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pub(crate) snapshot: Snapshot,
+    /// What the snapshot was bound to.
+    pub(crate) bound_to: InForce,
     /// When its load began.
     pub(crate) asked_at: DateTime<Utc>,
     /// How many loads had begun then, this one included: clocks stand still, and go back.
     pub(crate) number: u64,
+    /// When it is too old to be used.
+    too_old_at: DateTime<Utc>,
+    /// When the company is loaded again if it is in use.
+    refresh_at: DateTime<Utc>,
     /// Whether somebody loads the company again already.
     refreshed: AtomicBool,
+    /// Whether the cache knows that somebody has used it.
+    noted: AtomicBool,
 }
 
-impl Kept {
-    const fn new(snapshot: Snapshot, asked_at: DateTime<Utc>, number: u64) -> Self {
-        Self { snapshot, asked_at, number, refreshed: AtomicBool::new(false) }
-    }
-}
+/// Of so many uses that a thread makes, the cache is told of one: enough to see who is in use.
+const NOTED_USES: u64 = 16;
 
 /// How many fences there are. Companies that share one only lose an entry now and then.
 const FENCES: usize = 1024;
 
-type Entries =
-    Cache<CompanyId, Arc<Kept>, UnitWeighter, FxBuildHasher, DefaultLifecycle<CompanyId, Arc<Kept>>>;
+type Entries = Cache<CompanyId, Arc<Kept>, UnitWeighter, FxBuildHasher, Evictions>;
 
 #[derive(Debug)]
 pub(crate) struct SnapshotCache {
+    /// What may answer, and what of it makes room for others.
     entries: Option<Entries>,
+    /// What of the entries was not invalidated while it was loaded.
+    index: Arc<Index>,
     /// The last snapshot of each company, however old, until it is known to be wrong.
     last: Option<Entries>,
     max_age: TimeDelta,
@@ -66,19 +87,21 @@ pub(crate) struct SnapshotCache {
     misses: Counter,
 }
 
-fn entries(companies: usize) -> Option<Entries> {
+fn entries(companies: usize, evictions: Evictions) -> Option<Entries> {
     let options =
         OptionsBuilder::new().estimated_items_capacity(companies).weight_capacity(companies as u64).build();
     let options = options.ok().filter(|_| companies > 0)?;
-    Some(Cache::with_options(options, UnitWeighter, FxBuildHasher, DefaultLifecycle::default()))
+    Some(Cache::with_options(options, UnitWeighter, FxBuildHasher, evictions))
 }
 
 impl SnapshotCache {
     pub(crate) fn new(config: CacheConfig) -> Self {
         let max_age = TimeDelta::from_std(config.max_age()).unwrap_or(TimeDelta::MAX);
+        let index = Arc::new(Index::default());
         Self {
-            entries: entries(config.companies()),
-            last: entries(config.companies()),
+            entries: entries(config.companies(), Evictions(Some(Arc::clone(&index)))),
+            index,
+            last: entries(config.companies(), Evictions(None)),
             max_age,
             // Early enough for a slow load to end in time.
             refresh_age: if config.refreshes_ahead() { max_age / 5 * 3 } else { TimeDelta::MAX },
@@ -94,11 +117,40 @@ impl SnapshotCache {
         self.max_age
     }
 
+    /// What is kept now, for [`usable`](Self::usable).
+    #[inline]
+    pub(crate) fn pin(&self) -> Pinned<'_> {
+        self.index.pin()
+    }
+
     /// The snapshot of a company, if one is kept that may still be used.
-    pub(crate) fn get(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
-        let kept = self.entries.as_ref()?.get(company).filter(|kept| self.is_usable(kept, now))?;
-        self.hits.raise();
+    #[inline]
+    pub(crate) fn usable<'a>(
+        &self,
+        pinned: &'a Pinned<'_>,
+        company: &CompanyId,
+        now: DateTime<Utc>,
+    ) -> Option<&'a Arc<Kept>> {
+        let kept = pinned.get(company).filter(|kept| self.is_usable(kept, now))?;
+        let uses = self.hits.raise();
+        if uses.is_multiple_of(NOTED_USES) || !kept.noted.load(Ordering::Relaxed) {
+            self.note_use(company, kept);
+        }
         Some(kept)
+    }
+
+    /// The same, to be held for longer.
+    pub(crate) fn get(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
+        self.usable(&self.pin(), company, now).cloned()
+    }
+
+    /// Tells the cache that somebody uses the company.
+    #[cold]
+    fn note_use(&self, company: &CompanyId, kept: &Kept) {
+        kept.noted.store(true, Ordering::Relaxed);
+        if let Some(entries) = &self.entries {
+            entries.get(company);
+        }
     }
 
     /// The same, without counting it.
@@ -112,9 +164,8 @@ impl SnapshotCache {
     }
 
     fn is_usable(&self, kept: &Kept, now: DateTime<Utc>) -> bool {
-        let age = now.signed_duration_since(kept.asked_at);
         // A clock that went backwards proves nothing about the age.
-        TimeDelta::zero() <= age && age < self.max_age && self.knows_the_policies(kept)
+        kept.asked_at <= now && now < kept.too_old_at && self.knows_the_policies(kept)
     }
 
     fn knows_the_policies(&self, kept: &Kept) -> bool {
@@ -122,9 +173,8 @@ impl SnapshotCache {
     }
 
     /// Whether it is time to load the company again, and this caller is the one to do it.
-    pub(crate) fn wants_refresh(&self, kept: &Kept, now: DateTime<Utc>) -> bool {
-        now.signed_duration_since(kept.asked_at) >= self.refresh_age
-            && !kept.refreshed.swap(true, Ordering::Relaxed)
+    pub(crate) fn wants_refresh(kept: &Kept, now: DateTime<Utc>) -> bool {
+        now >= kept.refresh_at && !kept.refreshed.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a snapshot of that age may be used without asking the store.
@@ -146,24 +196,26 @@ impl SnapshotCache {
         &self,
         company: &CompanyId,
         now: DateTime<Utc>,
+        bound_to: InForce,
         load: impl Future<Output = Result<Snapshot, E>>,
     ) -> Result<Arc<Kept>, E> {
         let Some(entries) = &self.entries else {
-            return self.load(now, load).await;
+            return self.load(now, bound_to, load).await;
         };
         if let Some(kept) = entries.peek(company)
             && !self.is_usable(&kept, now)
         {
-            entries.remove_if(company, |present| Arc::ptr_eq(present, &kept));
+            self.remove_same(entries, company, &kept);
         }
         let before = *self.fence(company);
-        let kept = entries.get_or_insert_async(company, self.load(now, load)).await?;
+        let kept = entries.get_or_insert_async(company, self.load(now, bound_to, load)).await?;
         let fence = self.fence(company);
         if *fence == before {
+            self.put_into_index(entries, company, &kept);
             self.keep_last(company, &kept);
         } else {
             // What was loaded before an invalidation may answer those who asked before it, and nobody after.
-            entries.remove_if(company, |present| Arc::ptr_eq(present, &kept));
+            self.remove_same(entries, company, &kept);
         }
         drop(fence);
         Ok(kept)
@@ -174,16 +226,18 @@ impl SnapshotCache {
         &self,
         company: &CompanyId,
         now: DateTime<Utc>,
+        bound_to: InForce,
         load: impl Future<Output = Result<Snapshot, E>>,
     ) -> Result<(), E> {
         let before = *self.fence(company);
-        let kept = self.load(now, load).await?;
+        let kept = self.load(now, bound_to, load).await?;
         let fence = self.fence(company);
         if let Some(entries) = &self.entries
             && *fence == before
             && is_newest(entries, company, &kept)
         {
             entries.insert(company.clone(), Arc::clone(&kept));
+            self.put_into_index(entries, company, &kept);
             self.keep_last(company, &kept);
         }
         drop(fence);
@@ -193,10 +247,36 @@ impl SnapshotCache {
     async fn load<E>(
         &self,
         now: DateTime<Utc>,
+        bound_to: InForce,
         load: impl Future<Output = Result<Snapshot, E>>,
     ) -> Result<Arc<Kept>, E> {
         let number = self.loads.fetch_add(1, Ordering::SeqCst) + 1;
-        Ok(Arc::new(Kept::new(load.await?, now, number)))
+        let after = |age| now.checked_add_signed(age).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        Ok(Arc::new(Kept {
+            snapshot: load.await?,
+            bound_to,
+            asked_at: now,
+            number,
+            too_old_at: after(self.max_age),
+            refresh_at: after(self.refresh_age),
+            refreshed: AtomicBool::new(false),
+            noted: AtomicBool::new(false),
+        }))
+    }
+
+    /// Lets an entry answer. Whoever calls it holds the company's fence.
+    fn put_into_index(&self, entries: &Entries, company: &CompanyId, kept: &Arc<Kept>) {
+        self.index.put(company, kept);
+        // Evicted before it was in the index, nobody else would take it out of there.
+        if !entries.peek(company).is_some_and(|present| Arc::ptr_eq(&present, kept)) {
+            self.index.remove_same(company, kept);
+        }
+    }
+
+    /// Forgets an entry, unless another one has taken its place.
+    fn remove_same(&self, entries: &Entries, company: &CompanyId, kept: &Arc<Kept>) -> bool {
+        self.index.remove_same(company, kept);
+        entries.remove_if(company, |present| Arc::ptr_eq(present, kept)).is_some()
     }
 
     /// How many loads have begun.
@@ -218,6 +298,7 @@ impl SnapshotCache {
         for entries in self.entries.iter().chain(&self.last) {
             entries.remove(company);
         }
+        self.index.remove(company);
         drop(fence);
     }
 
@@ -227,6 +308,7 @@ impl SnapshotCache {
         if let Some(entries) = &self.entries {
             entries.remove(company);
         }
+        self.index.remove(company);
         drop(fence);
     }
 
@@ -234,7 +316,7 @@ impl SnapshotCache {
     pub(crate) fn expire_kept(&self, company: &CompanyId, kept: &Arc<Kept>) {
         let mut fence = self.fence(company);
         if let Some(entries) = &self.entries
-            && entries.remove_if(company, |present| Arc::ptr_eq(present, kept)).is_some()
+            && self.remove_same(entries, company, kept)
         {
             *fence += 1;
         }
@@ -275,6 +357,7 @@ impl SnapshotCache {
         if let Some(entries) = &self.entries {
             entries.clear();
         }
+        self.index.clear();
     }
 
     /// Forgets every snapshot with policies older than `revision`.
@@ -325,30 +408,5 @@ fn lock(fence: &Mutex<u64>) -> MutexGuard<'_, u64> {
     fence.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Forgets a company when it is dropped.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Forgetting<'a> {
-    cache: &'a SnapshotCache,
-    company: &'a CompanyId,
-}
-
-impl Drop for Forgetting<'_> {
-    fn drop(&mut self) {
-        self.cache.invalidate(self.company);
-    }
-}
-
-/// Expires a company when it is dropped.
-#[derive(Debug)]
-#[must_use]
-pub(crate) struct Expiring<'a> {
-    cache: &'a SnapshotCache,
-    company: &'a CompanyId,
-}
-
-impl Drop for Expiring<'_> {
-    fn drop(&mut self) {
-        self.cache.expire(self.company);
-    }
-}
+#[cfg(test)]
+mod tests;

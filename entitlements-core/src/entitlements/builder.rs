@@ -1,7 +1,7 @@
 //! Building a handle.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -121,6 +121,7 @@ impl EntitlementsBuilder {
         let listens = self.runtime.clone().filter(|_| self.bus.is_some());
         let entitlements = Entitlements(Arc::new(Shared {
             catalog: ArcSwap::from_pointee(self.catalog),
+            catalogs: AtomicU64::new(0),
             policies: ArcSwapOption::empty(),
             policy_loads: PolicyLoads::default(),
             snapshots: SnapshotCache::new(self.cache),

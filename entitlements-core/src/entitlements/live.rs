@@ -7,7 +7,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 
 use super::Entitlements;
-use crate::cache::Kept;
+use crate::cache::{Kept, SnapshotCache};
 use crate::catalog::Catalog;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, ErrorKind};
@@ -43,19 +43,20 @@ impl Entitlements {
         deadline: Option<BoxFuture<()>>,
     ) -> Result<Arc<Kept>, Error> {
         let (Some(runtime), Some(deadline)) = (&self.0.runtime, deadline) else {
-            let catalog = self.0.catalog.load_full();
-            return self.0.snapshots.get_or_load(company, now, self.load(company, &catalog, now)).await;
+            let in_force = self.in_force();
+            let load = self.load(company, &in_force.catalog, now);
+            return self.0.snapshots.get_or_load(company, now, in_force.clone(), load).await;
         };
         let leads = Arc::new(AtomicBool::new(false));
         let mut loading: BoxFuture<Result<Arc<Kept>, Error>> = {
             let (handle, company, leads) = (self.clone(), company.clone(), Arc::clone(&leads));
             Box::pin(async move {
-                let catalog = handle.0.catalog.load_full();
+                let in_force = handle.in_force();
                 let load = async {
                     leads.store(true, Ordering::Relaxed);
-                    handle.load(&company, &catalog, now).await
+                    handle.load(&company, &in_force.catalog, now).await
                 };
-                handle.0.snapshots.get_or_load(&company, now, load).await
+                handle.0.snapshots.get_or_load(&company, now, in_force.clone(), load).await
             })
         };
         if let Some(loaded) = within(&mut loading, deadline).await {
@@ -73,7 +74,7 @@ impl Entitlements {
     /// Loads a company again in the background, if it is in use and its facts will soon be too old.
     pub(super) fn refresh_ahead(&self, company: &CompanyId, kept: &Kept, now: DateTime<Utc>) {
         let Some(runtime) = &self.0.runtime else { return };
-        if !self.0.snapshots.wants_refresh(kept, now) {
+        if !SnapshotCache::wants_refresh(kept, now) {
             return;
         }
         if self.0.refreshes.fetch_add(1, Ordering::Relaxed) >= MAX_REFRESHES {
@@ -82,10 +83,10 @@ impl Entitlements {
         }
         let (handle, company) = (self.clone(), company.clone());
         runtime.spawn(Box::pin(async move {
-            let catalog = handle.0.catalog.load_full();
-            let load = handle.load(&company, &catalog, now);
+            let in_force = handle.in_force();
+            let load = handle.load(&company, &in_force.catalog, now);
             // A refresh that fails leaves it to whoever asks next.
-            drop(handle.0.snapshots.refresh(&company, now, load).await);
+            drop(handle.0.snapshots.refresh(&company, now, in_force.clone(), load).await);
             handle.0.refreshes.fetch_sub(1, Ordering::Relaxed);
         }));
     }
