@@ -7,8 +7,13 @@
 #[cfg(feature = "postgres")]
 mod postgres;
 #[cfg(feature = "sqlite")]
+#[cfg_attr(
+    feature = "postgres",
+    expect(clippy::duplicate_mod, reason = "what is written alike in every dialect is compiled in each")
+)]
 mod sqlite;
 
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod billing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod chain;

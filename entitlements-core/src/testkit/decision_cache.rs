@@ -1,15 +1,18 @@
 //! What every cache of decisions must do.
 
+mod keys;
+
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::fixtures;
-use super::hostile::hostile_ids;
 use crate::decision_cache::{CachedDecision, DecisionCache, DecisionKey, FactsMark, Fence, Found, Scope};
 use crate::facts::Revision;
 use crate::id::{CompanyId, FeatureKey, UserId};
 use crate::{Action, Catalog, Request, Subject, evaluate};
+
+pub use keys::*;
 
 /// How to start a cache of decisions for a test.
 ///
@@ -121,53 +124,6 @@ pub async fn an_unknown_key_finds_nothing(cache: &impl DecisionCache) {
     assert_eq!(found(cache, &key("bolt")).await, None);
 }
 
-/// Every part of a key counts.
-pub async fn every_part_of_a_key_counts(cache: &impl DecisionCache) {
-    let base = key("acme");
-    let user = |user| Some(UserId::new(user).expect("a name"));
-    let keys = [
-        base.clone(),
-        DecisionKey { company: fixtures::company("acme2"), ..base.clone() },
-        DecisionKey { user: user("u"), ..base.clone() },
-        DecisionKey { user: user("v"), ..base.clone() },
-        DecisionKey { feature: FeatureKey::new("secret").expect("a name"), ..base.clone() },
-        DecisionKey { action: Action::Export, ..base.clone() },
-        DecisionKey { resource: Some("r".into()), ..base.clone() },
-        DecisionKey { resource: Some("s".into()), ..base.clone() },
-        DecisionKey { context: Some("0".repeat(64).into()), ..base.clone() },
-        DecisionKey { context: Some("1".repeat(64).into()), ..base },
-    ];
-    for key in &keys {
-        assert_eq!(found(cache, key).await, None, "{key:?}");
-        put(cache, &decision(key, 1)).await;
-    }
-    for key in &keys {
-        assert_eq!(usable(cache, key).await, Some(decision(key, 1)));
-    }
-}
-
-/// Hostile keys never mix.
-pub async fn hostile_keys_never_mix(cache: &impl DecisionCache) {
-    let keys: Vec<_> = hostile_ids()
-        .iter()
-        .flat_map(|name| {
-            let base = key("acme");
-            [
-                key(name),
-                DecisionKey { user: Some(UserId::new(name).expect("a name")), ..base.clone() },
-                DecisionKey { resource: Some(name.as_str().into()), ..base },
-            ]
-        })
-        .collect();
-    for key in &keys {
-        assert_eq!(found(cache, key).await, None, "{key:?}");
-        put(cache, &decision(key, 1)).await;
-    }
-    for key in &keys {
-        assert_eq!(usable(cache, key).await, Some(decision(key, 1)), "{key:?}");
-    }
-}
-
 /// A newer state of a company outdates its decisions.
 pub async fn a_newer_state_of_a_company_outdates_its_decisions(cache: &impl DecisionCache) {
     let (old, new) = (key("acme"), DecisionKey { action: Action::Export, ..key("acme") });
@@ -228,6 +184,13 @@ fn scopes() -> Vec<(Scope, DecisionKey, Option<DecisionKey>)> {
         ),
         (Scope::Feature(Some(company("acme")), name("secret")), secret("acme"), Some(key("acme"))),
         (Scope::Feature(Some(company("acme")), name("secret")), secret("acme"), Some(secret("bolt"))),
+        // A user may have the name of a feature.
+        (
+            Scope::User(company("acme"), UserId::new("export").expect("a name")),
+            user("acme", "export"),
+            Some(key("acme")),
+        ),
+        (Scope::Feature(Some(company("acme")), name("secret")), secret("acme"), Some(user("acme", "secret"))),
         (Scope::Feature(None, name("secret")), secret("acme"), Some(key("acme"))),
         (Scope::Everything, key("acme"), None),
     ]
@@ -318,8 +281,6 @@ macro_rules! decision_cache_suite {
         $crate::decision_cache_cases! { [$(#[$attribute])*] $harness:
             a_decision_is_found_as_it_was_put
             an_unknown_key_finds_nothing
-            every_part_of_a_key_counts
-            hostile_keys_never_mix
             a_newer_state_of_a_company_outdates_its_decisions
             an_older_state_of_a_company_is_not_kept
             loading_the_same_state_again_makes_every_decision_younger
@@ -329,6 +290,9 @@ macro_rules! decision_cache_suite {
             a_closed_fence_keeps_nothing
             an_invalidation_of_nothing_does_no_harm
             hits_and_misses_are_counted
+            every_part_of_a_key_counts
+            hostile_keys_never_mix
+            parts_of_a_key_never_run_into_each_other
         }
     };
 }
@@ -362,7 +326,8 @@ macro_rules! decision_cache_case {
 mod tests {
     #[test]
     fn every_case_is_listed() {
-        let source = include_str!("decision_cache.rs");
-        super::super::suite::assert_listed(source, "*] $harness:\n", source);
+        let list = include_str!("decision_cache.rs");
+        let cases = concat!(include_str!("decision_cache.rs"), include_str!("decision_cache/keys.rs"));
+        super::super::suite::assert_listed(list, "*] $harness:\n", cases);
     }
 }

@@ -1,5 +1,7 @@
 //! The one list of all cases.
 
+mod beside;
+
 /// Turns every case of the suite into a test of its own, for a store that a [`Harness`](crate::testkit::Harness) starts.
 ///
 /// Attributes before the harness go to every test, such as `#[ignore = "needs a server"]` for a store whose tests only
@@ -160,6 +162,13 @@ macro_rules! store_suite {
             expired_units_can_be_taken
             freed_units_are_not_held_again
             reservations_expire_one_by_one
+            a_repeated_reservation_counts_once
+            debits_and_reservations_share_their_keys
+            reservations_raise_alerts
+            a_malformed_reservation_is_unsupported
+            large_reservations_do_not_overflow
+            a_reservation_takes_no_revision
+            hostile_reservations_never_mix
             a_commit_makes_a_receipt
             a_commit_of_less_gives_the_rest_back
             a_commit_of_nothing_has_no_receipt
@@ -171,14 +180,7 @@ macro_rules! store_suite {
             a_release_gives_everything_back
             a_late_release_changes_nothing
             an_unknown_reservation_is_none
-            a_repeated_reservation_counts_once
-            debits_and_reservations_share_their_keys
             a_committed_receipt_is_refunded_exactly
-            reservations_raise_alerts
-            a_malformed_reservation_is_unsupported
-            large_reservations_do_not_overflow
-            a_reservation_takes_no_revision
-            hostile_reservations_never_mix
             racing_reservations_never_pass_the_limit
             racing_for_expired_units_never_passes_the_limit
             racing_ends_end_once
@@ -254,81 +256,6 @@ macro_rules! store_suite {
     };
 }
 
-/// Turns every case about billing into a test of its own, for a store that is also a
-/// [`BillingStore`](crate::billing::BillingStore); used as [`store_suite!`](crate::store_suite), and beside it.
-#[macro_export]
-macro_rules! billing_suite {
-    ($(#[$attribute:meta])* $harness:ty) => {
-        $crate::store_cases! { [$(#[$attribute])*] $harness, billing:
-            a_customer_is_found_by_id_and_by_company
-            a_company_has_one_customer
-            racing_customers_become_one
-            a_customer_never_moves_to_another_company
-            a_deleted_customer_makes_room
-            a_lock_is_held_until_it_ends
-            racing_locks_are_held_by_one
-            a_synced_subscription_is_stored
-            a_lost_lock_stores_nothing
-            a_lock_covers_its_company_alone
-            an_operation_is_begun_once
-            an_operation_ends_once
-            racing_operations_become_one
-            an_event_is_stored_once
-            an_event_comes_back_as_it_arrived
-            an_event_is_claimed_by_one
-            racing_claims_are_one
-            a_finished_event_stays_finished
-            a_failed_event_is_due_again
-            a_late_attempt_ends_nothing
-            due_events_are_those_that_can_be_claimed
-            an_invoice_is_replaced_by_its_id
-            pages_of_invoices_follow_each_other
-            plan_features_are_replaced_as_a_whole
-            an_erasure_keeps_nothing_but_invoices_and_customers
-            hostile_billing_ids_never_mix
-        }
-    };
-}
-
-/// Turns every case about groups into a test of its own, for a store that is also a
-/// [`GroupStore`](crate::store::GroupStore); used as [`store_suite!`](crate::store_suite), and beside it.
-#[macro_export]
-macro_rules! group_suite {
-    ($(#[$attribute:meta])* $harness:ty) => {
-        $crate::store_cases! { [$(#[$attribute])*] $harness, group:
-            each_debit_of_a_group_gets_its_own_outcome
-            debits_with_nothing_special_about_them_have_their_receipts
-            a_group_that_fails_changes_nothing
-        }
-    };
-}
-
-/// Turns every case about usage that is billed into a test of its own, for a store that is also a
-/// [`UsageOutbox`](crate::billing::UsageOutbox); used as [`store_suite!`](crate::store_suite), and beside it.
-#[macro_export]
-macro_rules! outbox_suite {
-    ($(#[$attribute:meta])* $harness:ty) => {
-        $crate::store_cases! { [$(#[$attribute])*] $harness, outbox:
-            billed_usage_is_written_down
-            nothing_else_is_written_down
-            recorded_usage_is_written_down
-            a_reservation_is_written_down_when_it_is_committed
-            usage_is_claimed_by_one
-            racing_claims_share_the_usage
-            usage_is_sent_once
-            failed_usage_is_due_again
-            refused_usage_says_why
-            refunded_usage_is_not_sent
-            sent_usage_that_is_refunded_is_corrected
-            refused_usage_that_is_refunded_is_even
-            unsettled_usage_is_summed
-            an_erasure_removes_billed_usage
-            settled_usage_expires
-            hostile_usage_never_mixes
-        }
-    };
-}
-
 /// One module of tests.
 #[doc(hidden)]
 #[macro_export]
@@ -376,7 +303,7 @@ pub(super) fn assert_listed(list: &str, heading: &str, source: &str) {
 mod tests {
     #[test]
     fn every_case_is_listed() {
-        let list = include_str!("suite.rs");
+        let list = concat!(include_str!("suite.rs"), include_str!("suite/beside.rs"));
         for (file, source) in [
             ("snapshot", include_str!("snapshot.rs")),
             ("subscription", include_str!("subscription.rs")),
@@ -386,13 +313,30 @@ mod tests {
             ("receipt", include_str!("receipt.rs")),
             ("alert", include_str!("alert.rs")),
             ("gauge", include_str!("gauge.rs")),
-            ("reservation", include_str!("reservation.rs")),
+            (
+                "reservation",
+                concat!(
+                    include_str!("reservation/holding.rs"),
+                    include_str!("reservation/ending.rs"),
+                    include_str!("reservation/racing.rs"),
+                ),
+            ),
             ("record", include_str!("record.rs")),
             ("race", include_str!("race.rs")),
             ("audit", include_str!("audit.rs")),
             ("erasure", include_str!("erasure.rs")),
             ("hostile", include_str!("hostile.rs")),
-            ("billing", include_str!("billing.rs")),
+            (
+                "billing",
+                concat!(
+                    include_str!("billing/customers.rs"),
+                    include_str!("billing/locks.rs"),
+                    include_str!("billing/operations.rs"),
+                    include_str!("billing/events.rs"),
+                    include_str!("billing/records.rs"),
+                    include_str!("billing.rs"),
+                ),
+            ),
             ("group", include_str!("group.rs")),
             ("outbox", include_str!("outbox.rs")),
         ] {

@@ -1,1 +1,1 @@
-SELECT company_erase($1, $2)
+SELECT revision FROM company_erase($1, $2) AS erased (revision) WHERE revision IS NOT NULL

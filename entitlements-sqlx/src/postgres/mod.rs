@@ -1,21 +1,32 @@
 //! The store in a PostgreSQL database.
 
+#[path = "../dialect/audit.rs"]
 mod audit;
+#[path = "../dialect/billing.rs"]
 mod billing;
 mod bus;
+#[path = "../dialect/calls.rs"]
+mod calls;
 mod config;
 mod decisions;
 mod error;
 mod gauges;
+#[path = "../dialect/grants.rs"]
 mod grants;
 mod migrate;
+#[path = "../dialect/policies.rs"]
 mod policies;
 mod reservations;
+#[path = "../dialect/snapshot.rs"]
 mod snapshot;
 mod sql;
+#[path = "../dialect/steps.rs"]
+mod steps;
+#[path = "../dialect/subscriptions.rs"]
 mod subscriptions;
 mod transaction;
 mod usage;
+#[path = "../dialect/usage_outbox.rs"]
 mod usage_outbox;
 
 pub use bus::PostgresBus;
@@ -26,19 +37,22 @@ pub use transaction::PostgresTransaction;
 use std::fmt;
 use std::time::Duration;
 
-use entitlements_core::facts::Revision;
 use entitlements_core::store::StoreError;
 use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
 use sqlx::{FromRow, Postgres};
 
 use crate::connections::Connections;
-use crate::facts;
 use error::failed;
 use migrate::migrate;
 
 /// How much longer than the server the client waits for an answer, for what the network takes.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// What the rooms that every dialect has are about.
+type Store = PostgresStore;
+type Row = PgRow;
+type Transaction<'c> = PostgresTransaction<'c>;
 
 /// A query without a type for its rows.
 pub(crate) type Statement<'q> = Query<'q, Postgres, PgArguments>;
@@ -100,36 +114,16 @@ impl PostgresStore {
         self.connections.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
     }
 
-    /// Runs a writing statement with at most one row; returns it when it is committed.
-    pub(crate) async fn write<R>(
+    /// Runs a writing statement with several rows; returns them when it is committed.
+    pub(crate) async fn write_all<R>(
         &self,
         operation: &'static str,
         query: Typed<'_, R>,
-    ) -> Result<Option<R>, StoreError>
+    ) -> Result<Vec<R>, StoreError>
     where
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        Ok(self.read(operation, query).await?.into_iter().next())
-    }
-
-    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
-    pub(crate) async fn change(
-        &self,
-        operation: &'static str,
-        query: Typed<'_, (i64,)>,
-    ) -> Result<Option<Revision>, StoreError> {
-        let rows = self.read(operation, query).await?;
-        rows.first().map(|(revision,)| facts::revision(operation, *revision)).transpose()
-    }
-
-    /// Runs a writing statement without rows.
-    pub(crate) async fn execute(
-        &self,
-        operation: &'static str,
-        query: Statement<'_>,
-    ) -> Result<(), StoreError> {
-        self.affect(operation, query).await?;
-        Ok(())
+        self.read(operation, query).await
     }
 
     /// Runs a writing statement without rows; returns how many rows it changed.

@@ -60,8 +60,9 @@ statements! {
     PUT_DECISION_FENCE = "put_decision_fence.sql";
     PUT_INVOICE = "put_invoice.sql";
     PUT_OVERRIDE = "put_override.sql";
-    PUT_SUBSCRIPTION = "put_subscription.sql";
-    PUT_SYNCED_SUBSCRIPTION = "postgres/put_synced_subscription.sql";
+    PUT_SUBSCRIPTION = "put_subscription.sql" + "subscription_unlocked.sql" + "subscription_replaced.sql";
+    PUT_SYNCED_SUBSCRIPTION =
+        "put_subscription.sql" + "postgres/subscription_under_lock.sql" + "subscription_replaced.sql";
     RECEIPT_BY_KEY = "postgres/receipt_by_key.sql";
     RECEIVE_EVENT = "receive_event.sql";
     RECORD = "postgres/record.sql";

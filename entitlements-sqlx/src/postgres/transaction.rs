@@ -1,20 +1,13 @@
 //! The store's steps inside a transaction of the caller.
 
+#[path = "../dialect/run.rs"]
+mod run;
+
 use std::fmt;
 
-use async_trait::async_trait;
-use chrono::{DateTime, Utc};
-use entitlements_core::facts::{Facts, Revision};
-use entitlements_core::grant::Grant;
-use entitlements_core::id::{CompanyId, GrantId, IdempotencyKey, ReceiptId};
-use entitlements_core::store::{Inserted, Policies, StoreError, TransactionStore};
-use entitlements_core::usage::{Debit, DebitOutcome, Receipt};
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
-use super::error::failed;
-use super::{PostgresStore, Typed, grants, snapshot, usage};
-use crate::facts;
+pub(super) use run::Run;
 
 /// A transaction of the caller, over a connection of the caller, as a store: what is consumed through it and what the caller
 /// writes beside it are committed together, or rolled back together.
@@ -24,6 +17,9 @@ use crate::facts;
 /// others and goes on; with a stricter one it fails with [`Contention`](entitlements_core::store::StoreErrorKind::Contention)
 /// when others were faster, as does a transaction that takes its locks in another order than the next. After an error
 /// PostgreSQL lets a transaction only roll back.
+///
+/// Where callers may leave before the end, run the transaction in a task of its own: a future that is dropped inside the
+/// `begin` of sqlx can leave a transaction open in the pool, and what is written next over that connection is lost.
 #[must_use = "it does nothing by itself"]
 pub struct PostgresTransaction<'c> {
     connection: &'c mut PgConnection,
@@ -39,91 +35,5 @@ impl<'c> PostgresTransaction<'c> {
 impl fmt::Debug for PostgresTransaction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PostgresTransaction").finish_non_exhaustive()
-    }
-}
-
-/// Where statements run: each on a connection of the store, or all in one transaction.
-pub(super) trait Run: Send {
-    /// Runs a statement; returns its rows when it is done.
-    fn read<R>(
-        &mut self,
-        operation: &'static str,
-        query: Typed<'_, R>,
-    ) -> impl Future<Output = Result<Vec<R>, StoreError>> + Send
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin;
-
-    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
-    fn change(
-        &mut self,
-        operation: &'static str,
-        query: Typed<'_, (i64,)>,
-    ) -> impl Future<Output = Result<Option<Revision>, StoreError>> + Send {
-        async move {
-            let rows = self.read(operation, query).await?;
-            rows.first().map(|(revision,)| facts::revision(operation, *revision)).transpose()
-        }
-    }
-}
-
-impl Run for &PostgresStore {
-    async fn read<R>(&mut self, operation: &'static str, query: Typed<'_, R>) -> Result<Vec<R>, StoreError>
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        PostgresStore::read(self, operation, query).await
-    }
-}
-
-impl Run for PostgresTransaction<'_> {
-    async fn read<R>(&mut self, operation: &'static str, query: Typed<'_, R>) -> Result<Vec<R>, StoreError>
-    where
-        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        query.fetch_all(&mut *self.connection).await.map_err(failed(operation))
-    }
-}
-
-#[async_trait]
-impl TransactionStore for PostgresTransaction<'_> {
-    async fn load(&mut self, company: &CompanyId, now: DateTime<Utc>) -> Result<Facts, StoreError> {
-        snapshot::load_on(self, company, now).await
-    }
-
-    async fn policies(&mut self) -> Result<Policies, StoreError> {
-        snapshot::policies_on(self).await
-    }
-
-    async fn debit(&mut self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        usage::debit_on(self, debit).await
-    }
-
-    async fn refund(
-        &mut self,
-        company: &CompanyId,
-        receipt: &ReceiptId,
-        at: DateTime<Utc>,
-    ) -> Result<Option<Receipt>, StoreError> {
-        usage::refund_on(self, company, receipt, at).await
-    }
-
-    async fn receipt(
-        &mut self,
-        company: &CompanyId,
-        key: &IdempotencyKey,
-    ) -> Result<Option<Receipt>, StoreError> {
-        usage::receipt_on(self, company, key).await
-    }
-
-    async fn insert_grant(&mut self, grant: &Grant) -> Result<Inserted, StoreError> {
-        grants::insert_on(self, grant).await
-    }
-
-    async fn find_grant(&mut self, id: &GrantId) -> Result<Option<Grant>, StoreError> {
-        grants::find_on(self, id).await
-    }
-
-    async fn void_grant(&mut self, id: &GrantId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
-        grants::void_on(self, id, at).await
     }
 }

@@ -1,27 +1,37 @@
 //! The store in a SQLite database.
 
+#[path = "../dialect/audit.rs"]
 mod audit;
+#[path = "../dialect/billing.rs"]
 mod billing;
+#[path = "../dialect/calls.rs"]
+mod calls;
 mod config;
 mod decisions;
 mod error;
 mod gauges;
+#[path = "../dialect/grants.rs"]
 mod grants;
 mod migrate;
+#[path = "../dialect/policies.rs"]
 mod policies;
 mod reservations;
+#[path = "../dialect/snapshot.rs"]
 mod snapshot;
 mod sql;
+#[path = "../dialect/steps.rs"]
+mod steps;
+#[path = "../dialect/subscriptions.rs"]
 mod subscriptions;
 mod transaction;
 mod usage;
+#[path = "../dialect/usage_outbox.rs"]
 mod usage_outbox;
 
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use entitlements_core::facts::Revision;
 use entitlements_core::store::StoreError;
 use sqlx::query::{Query, QueryAs};
 use sqlx::sqlite::{
@@ -34,12 +44,16 @@ pub use decisions::SqliteDecisionCache;
 pub use transaction::SqliteTransaction;
 
 use crate::connections::Connections;
-use crate::facts;
 use config::Place;
 use error::{failed, io_kind};
 use migrate::migrate;
 
 const CONNECT: &str = "open the database";
+
+/// What the rooms that every dialect has are about.
+type Store = SqliteStore;
+type Row = SqliteRow;
+type Transaction<'c> = SqliteTransaction<'c>;
 
 /// A query without a type for its rows.
 pub(crate) type Statement<'q> = Query<'q, Sqlite, SqliteArguments>;
@@ -98,18 +112,6 @@ impl SqliteStore {
     /// Runs a writing statement; returns its rows when it is committed.
     ///
     /// All rows, never the first: the driver would hand out a first row before the commit, and lose its failure.
-    pub(crate) async fn write<R>(
-        &self,
-        operation: &'static str,
-        query: Typed<'_, R>,
-    ) -> Result<Option<R>, StoreError>
-    where
-        R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
-    {
-        Ok(self.write_all(operation, query).await?.into_iter().next())
-    }
-
-    /// Runs a writing statement with several rows.
     pub(crate) async fn write_all<R>(
         &self,
         operation: &'static str,
@@ -119,26 +121,6 @@ impl SqliteStore {
         R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
     {
         self.writer.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
-    }
-
-    /// Runs a writing statement that returns the revision of what it changed, if it changed something.
-    pub(crate) async fn change(
-        &self,
-        operation: &'static str,
-        query: Typed<'_, (i64,)>,
-    ) -> Result<Option<Revision>, StoreError> {
-        let row = self.write(operation, query).await?;
-        row.map(|(revision,)| facts::revision(operation, revision)).transpose()
-    }
-
-    /// Runs a writing statement without rows.
-    pub(crate) async fn execute(
-        &self,
-        operation: &'static str,
-        query: Statement<'_>,
-    ) -> Result<(), StoreError> {
-        self.affect(operation, query).await?;
-        Ok(())
     }
 
     /// Runs a writing statement without rows; returns how many rows it changed.

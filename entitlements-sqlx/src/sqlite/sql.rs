@@ -61,8 +61,9 @@ statements! {
     PUT_DECISION_FENCE = "put_decision_fence.sql";
     PUT_INVOICE = "put_invoice.sql";
     PUT_OVERRIDE = "put_override.sql";
-    PUT_SUBSCRIPTION = "put_subscription.sql";
-    PUT_SYNCED_SUBSCRIPTION = "sqlite/put_synced_subscription.sql";
+    PUT_SUBSCRIPTION = "put_subscription.sql" + "subscription_unlocked.sql" + "subscription_replaced.sql";
+    PUT_SYNCED_SUBSCRIPTION =
+        "put_subscription.sql" + "sqlite/subscription_under_lock.sql" + "subscription_replaced.sql";
     RECEIPT_BY_ID = "sqlite/receipt_by_id.sql";
     RECEIPT_BY_KEY = "sqlite/receipt_by_key.sql";
     RECEIVE_EVENT = "receive_event.sql";

@@ -21,7 +21,7 @@ use entitlements_core::testkit::fixtures::{
 use crate::stage::{Beginning, InTransaction, Stage, execute, orders};
 
 /// After so many polls callers give up; the last ones see the end of their calls.
-const POLLS: u32 = 14;
+pub(crate) const POLLS: u32 = 14;
 
 /// Polls a future so many times at most, each time only when there is something new for it, and then drops it.
 pub(crate) async fn after_polls<F: Future>(polls: u32, future: F) -> Option<F::Output> {

@@ -20,25 +20,25 @@ const CATALOG: &str = r#"
     reports = { limit = 10, every = "month", alerts = [50] }
 "#;
 
-fn handle(stage: &Stage) -> Entitlements {
+pub(crate) fn handle(stage: &Stage) -> Entitlements {
     let clock = ManualClock::at("2026-11-24T12:00:00Z".parse().unwrap());
     let catalog = Catalog::parse("catalog.toml", CATALOG).unwrap();
     Entitlements::builder(catalog).store(stage.store.clone()).clock(clock).build()
 }
 
-fn acme() -> Subject {
+pub(crate) fn acme() -> Subject {
     Subject::company(CompanyId::new("acme").unwrap())
 }
 
-fn key(text: &str) -> IdempotencyKey {
+pub(crate) fn key(text: &str) -> IdempotencyKey {
     IdempotencyKey::new(text).unwrap()
 }
 
-fn units(subject: &Subject, amount: u64) -> Consume<'_> {
+pub(crate) fn units(subject: &Subject, amount: u64) -> Consume<'_> {
     Consume::new(subject, "reports", Amount::new(amount).unwrap())
 }
 
-async fn used(handle: &Entitlements) -> u64 {
+pub(crate) async fn used(handle: &Entitlements) -> u64 {
     handle.usage(&acme()).await.unwrap()[0].quota.used.get()
 }
 

@@ -127,3 +127,34 @@ async fn a_cache_that_cannot_be_reached_finds_nothing_and_says_nothing() {
     cache.invalidate(&Scope::Everything).await;
     assert_eq!(cache.stats().await, None);
 }
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_row_that_is_moved_to_another_question_answers_none() {
+    let schema = new_schema();
+    let cache = over(&in_schema(&schema).await);
+    shared::a_row_that_is_moved_to_another_question_answers_none(&cache, async |statement| {
+        meddle(&schema, &statement).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_decision_in_the_row_of_another_answers_nothing() {
+    let schema = new_schema();
+    let cache = over(&in_schema(&schema).await);
+    shared::a_decision_in_the_row_of_another_answers_nothing(&cache, async |statement| {
+        meddle(&schema, &statement).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_row_that_cannot_be_read_is_a_miss() {
+    let schema = new_schema();
+    let cache = over(&in_schema(&schema).await);
+    shared::a_row_that_cannot_be_read_is_a_miss(&cache, async |statement| meddle(&schema, &statement).await)
+        .await;
+}

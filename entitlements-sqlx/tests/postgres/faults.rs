@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use entitlements_core::ErrorKind;
 use entitlements_core::store::{
     AuditStore, GaugeStore, GrantStore, PageRequest, PolicyStore, ReservationStore, SnapshotStore,
     StoreError, StoreErrorKind, SubscriptionStore, UsageStore,
@@ -13,9 +14,11 @@ use entitlements_core::testkit::fixtures::{
 use entitlements_core::usage::DebitOutcome;
 use entitlements_sqlx::PostgresStore;
 
+use crate::in_transaction;
 use crate::ledger::assert_counters_agree;
 use crate::proxy::{Proxy, Weather};
 use crate::server::{in_schema, new_schema};
+use crate::stage::{Beginning, InTransaction, Stage, execute, insert_alone};
 
 const BAD: [Weather; 6] =
     [Weather::Down, Weather::Deaf, Weather::Torn(0), Weather::Torn(5), Weather::Torn(40), Weather::Hung];
@@ -195,5 +198,30 @@ async fn a_warm_load_and_a_warm_debit_are_one_answer_each() {
             tokio::task::yield_now().await;
         }
         assert_eq!(proxy.answers() - before, answers, "step {step}");
+    }
+}
+
+/// The caller's own transaction ends with its connection: nothing of it remains, and the next one has a good connection.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_transaction_whose_connection_breaks_leaves_nothing() {
+    let proxy = Proxy::start().await;
+    let stage = Stage::behind(&proxy).await;
+    let handle = in_transaction::handle(&stage);
+    let acme = in_transaction::acme();
+    let breaking = [Weather::Down, Weather::Deaf, Weather::Torn(0), Weather::Torn(5), Weather::Torn(40)];
+    for (kept, weather) in (1..).zip(breaking) {
+        let mut transaction = stage.pool.beginning().await;
+        execute(&mut transaction, "INSERT INTO orders VALUES ('broken')").await;
+        let mut inside = InTransaction::new(&mut transaction);
+        drop(handle.consume_in(&mut inside, &in_transaction::units(&acme, 1)).await.unwrap());
+        proxy.set(weather);
+        let error = handle.consume_in(&mut inside, &in_transaction::units(&acme, 1)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{weather:?}");
+        proxy.set(Weather::Fair);
+        drop(transaction);
+        insert_alone(&stage.pool, &format!("kept {kept}")).await;
+        assert_eq!(stage.orders_seen_by_others().await, kept, "{weather:?}");
+        assert_eq!(in_transaction::used(&handle).await, 0, "{weather:?}");
     }
 }

@@ -65,9 +65,13 @@ impl Proxy {
 
     /// A way to a schema through the proxy.
     pub(crate) fn config(&self, schema: &str) -> PostgresConfig {
+        PostgresConfig::from_url(&self.url(&format!("search_path={schema}"))).unwrap()
+    }
+
+    /// The URL of the server through the proxy, with more parameters.
+    pub(crate) fn url(&self, parameters: &str) -> String {
         let port = self.port;
-        let url = url(&format!("search_path={schema}&host=127.0.0.1&port={port}&sslmode=disable"));
-        PostgresConfig::from_url(&url).unwrap()
+        url(&format!("{parameters}&host=127.0.0.1&port={port}&sslmode=disable"))
     }
 }
 

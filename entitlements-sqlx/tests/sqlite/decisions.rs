@@ -1,5 +1,6 @@
 //! The cache of decisions in the database.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,8 @@ use entitlements_core::testkit::decision_cache::{DecisionCacheHarness, decision,
 use entitlements_core::testkit::fixtures::{company, grant, now};
 use entitlements_core::{ManualClock, SystemClock};
 use entitlements_sqlx::{SqliteDecisionCache, SqliteStore};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection};
 
 use crate::files::{in_file, temporary};
 use crate::shared_decisions as shared;
@@ -26,6 +29,13 @@ impl DecisionCacheHarness for InFile {
 /// A cache that waits as long as a busy machine needs.
 fn over(store: &SqliteStore) -> SqliteDecisionCache {
     SqliteDecisionCache::new(store, SystemClock).with_read_timeout(Duration::from_secs(5))
+}
+
+/// Runs a statement as another program.
+async fn meddle(path: &Path, statement: String) {
+    let options = SqliteConnectOptions::new().filename(path);
+    let mut stranger = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut stranger).await.unwrap();
 }
 
 async fn with_clock() -> (SqliteDecisionCache, Arc<ManualClock>) {
@@ -68,4 +78,32 @@ async fn decisions_go_with_their_company() {
     store.erase(&company("acme"), now()).await.unwrap().unwrap();
     assert_eq!(cache.stats().await.unwrap().keys, 1);
     assert!(cache.get(&key("bolt")).await.found.is_some());
+}
+
+#[tokio::test]
+async fn a_row_that_is_moved_to_another_question_answers_none() {
+    let path = temporary();
+    let cache = over(&in_file(&path).await);
+    shared::a_row_that_is_moved_to_another_question_answers_none(&cache, async |statement| {
+        meddle(&path, statement).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_decision_in_the_row_of_another_answers_nothing() {
+    let path = temporary();
+    let cache = over(&in_file(&path).await);
+    shared::a_decision_in_the_row_of_another_answers_nothing(&cache, async |statement| {
+        meddle(&path, statement).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_is_a_miss() {
+    let path = temporary();
+    let cache = over(&in_file(&path).await);
+    shared::a_row_that_cannot_be_read_is_a_miss(&cache, async |statement| meddle(&path, statement).await)
+        .await;
 }

@@ -17,6 +17,9 @@ mod giving_up;
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
 #[cfg(test)]
+#[path = "../common/interrupted.rs"]
+mod interrupted;
+#[cfg(test)]
 mod kill;
 #[cfg(test)]
 #[path = "../common/killing.rs"]

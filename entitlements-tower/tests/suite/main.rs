@@ -28,6 +28,7 @@ mod sockets;
 #[cfg(feature = "axum")]
 mod spellings;
 mod store;
+mod streams;
 #[cfg(feature = "axum")]
 mod tonic_mounts;
 mod traces;

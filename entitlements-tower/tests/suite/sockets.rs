@@ -23,7 +23,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::world::{World, of};
 
-struct Body(UnsyncBoxBody<Bytes, io::Error>);
+pub(crate) struct Body(pub(crate) UnsyncBoxBody<Bytes, io::Error>);
 
 impl From<String> for Body {
     fn from(text: String) -> Self {
@@ -42,7 +42,7 @@ fn answer(status: u16, body: Body) -> Response<Body> {
 }
 
 /// How a request ends, seen from the handler.
-async fn handle(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+pub(crate) async fn handle(mut request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let usage = request.extensions().get::<UsageReport>().cloned();
     let report = |units: u64| usage.iter().for_each(|usage| usage.report("tokens", units));
     let end = request.uri().path().rsplit('/').next().unwrap().to_owned();
@@ -77,7 +77,15 @@ async fn handle(mut request: Request<Incoming>) -> Result<Response<Body>, Infall
             answer(200, streaming(chunks))
         }
         "panic" => panic!("the handler panics"),
+        "upload" => match request.body_mut().collect().await {
+            Ok(whole) => answer(200, Body(whole.map_err(|never| match never {}).boxed_unsync())),
+            Err(_) => answer(400, text()),
+        },
         "never" => pending().await,
+        "reported-never" => {
+            report(7);
+            pending().await
+        }
         "timeout" => match tokio::time::timeout(Duration::ZERO, pending::<()>()).await {
             Ok(()) => answer(200, text()),
             Err(_) => answer(504, text()),

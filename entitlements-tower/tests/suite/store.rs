@@ -20,6 +20,7 @@ use entitlements_core::store::{
 use entitlements_core::subscription::Subscription;
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use entitlements_core::{Amount, MemoryStore};
+use tokio::sync::Notify;
 
 /// How the store fails.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,11 +41,22 @@ pub(crate) enum Weather {
 pub(crate) struct FlakyStore {
     pub(crate) memory: Arc<MemoryStore>,
     weather: Arc<Mutex<Weather>>,
+    hanging: Arc<Notify>,
 }
 
 impl FlakyStore {
     pub(crate) fn set(&self, weather: Weather) {
         *self.weather.lock().unwrap() = weather;
+    }
+
+    /// Waits until a debit hangs.
+    pub(crate) async fn until_a_debit_hangs(&self) {
+        self.hanging.notified().await;
+    }
+
+    async fn hang<T>(&self) -> T {
+        self.hanging.notify_one();
+        std::future::pending().await
     }
 
     fn weather(&self) -> Weather {
@@ -138,12 +150,12 @@ impl UsageStore for FlakyStore {
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
         let weather = self.weather();
         if weather == (Weather::DebitsHang { made: false }) {
-            return std::future::pending().await;
+            return self.hang().await;
         }
         let outcome = self.up()?.debit(debit).await?;
         match weather {
             Weather::DebitsLost => Err(StoreError::new(StoreErrorKind::Unavailable, "hear of a debit")),
-            Weather::DebitsHang { .. } => std::future::pending().await,
+            Weather::DebitsHang { .. } => self.hang().await,
             _ => Ok(outcome),
         }
     }

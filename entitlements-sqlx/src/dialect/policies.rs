@@ -6,7 +6,7 @@ use entitlements_core::id::PolicyId;
 use entitlements_core::policy::Policy;
 use entitlements_core::store::{Inserted, MAX_PAGE, Page, PageRequest, PolicyStore, StoreError};
 
-use super::{PostgresStore, Typed, sql};
+use super::{Store, Typed, sql};
 use crate::paging::{one_more, page_of};
 use crate::rows::{PolicyRow, one, target_json};
 
@@ -17,7 +17,7 @@ const FIND: &str = "read a policy";
 const LIST: &str = "list policies";
 
 #[async_trait]
-impl PolicyStore for PostgresStore {
+impl PolicyStore for Store {
     async fn insert_policy(&self, policy: &Policy) -> Result<Inserted, StoreError> {
         let query = bound(INSERT, sql::INSERT_POLICY, policy)?;
         Ok(self.change(INSERT, query).await?.map_or(Inserted::Taken, Inserted::Now))

@@ -7,14 +7,14 @@ use entitlements_core::id::CompanyId;
 use entitlements_core::store::{Policies, SnapshotStore, StoreError};
 
 use super::transaction::Run;
-use super::{PostgresStore, sql};
+use super::{Store, sql};
 use crate::facts::{facts, policies};
 
 const LOAD: &str = "load a company";
 const POLICIES: &str = "read the policies";
 
 #[async_trait]
-impl SnapshotStore for PostgresStore {
+impl SnapshotStore for Store {
     async fn load(&self, company: &CompanyId, now: DateTime<Utc>) -> Result<Facts, StoreError> {
         load_on(&mut &*self, company, now).await
     }

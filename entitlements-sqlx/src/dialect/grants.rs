@@ -9,7 +9,7 @@ use entitlements_core::store::{GrantStore, Inserted, MAX_PAGE, Page, PageRequest
 use entitlements_core::{Action, Amount};
 
 use super::transaction::Run;
-use super::{SqliteStore, sql};
+use super::{Store, sql};
 use crate::paging::{after_grant, grant_cursor, one_more, page_of};
 use crate::rows::{GrantRow, one};
 
@@ -19,7 +19,7 @@ const VOID: &str = "void a grant";
 const LIST: &str = "list grants";
 
 #[async_trait]
-impl GrantStore for SqliteStore {
+impl GrantStore for Store {
     async fn insert_grant(&self, grant: &Grant) -> Result<Inserted, StoreError> {
         insert_on(&mut &*self, grant).await
     }

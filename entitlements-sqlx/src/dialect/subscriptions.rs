@@ -8,7 +8,7 @@ use entitlements_core::id::{CompanyId, FeatureKey, SubscriptionId};
 use entitlements_core::store::{StoreError, StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
 
-use super::{SqliteStore, Typed, sql};
+use super::{Store, Typed, sql};
 use crate::error::corrupt;
 use crate::facts::revision;
 use crate::rows::{SubscriptionRow, one};
@@ -21,7 +21,7 @@ const PUT_OVERRIDE: &str = "set an override";
 const REMOVE_OVERRIDE: &str = "take an override away";
 
 #[async_trait]
-impl SubscriptionStore for SqliteStore {
+impl SubscriptionStore for Store {
     async fn put_subscription(
         &self,
         subscription: &Subscription,
@@ -83,7 +83,7 @@ impl SubscriptionStore for SqliteStore {
     }
 }
 
-impl SqliteStore {
+impl Store {
     /// Binds the columns of a subscription, in the order of the table.
     pub(super) fn bind_subscription<'q>(
         query: Typed<'q, (i64,)>,
@@ -104,7 +104,7 @@ impl SqliteStore {
             .bind(micros(subscription.trial_end))
             .bind(micros(subscription.past_due_since))
             .bind(micros(subscription.cancel_at))
-            .bind(i64::from(subscription.cancel_at_period_end))
+            .bind(subscription.cancel_at_period_end)
             .bind(subscription.created_at.timestamp_micros())
             .bind(at.timestamp_micros())
     }

@@ -9,13 +9,12 @@ use entitlements_core::store::{
     AuditStore, ErasureStore, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind,
 };
 
-use super::{PostgresStore, sql};
+use super::{Store, sql};
 use crate::chain::{self, APPEND, ERASE, EXPIRE, LIST, ROUNDS};
-use crate::facts;
 use crate::paging::{one_more, page_of};
 
 #[async_trait]
-impl AuditStore for PostgresStore {
+impl AuditStore for Store {
     async fn append(&self, records: &[AuditRecord]) -> Result<(), StoreError> {
         chain::well_formed(records)?;
         let ids = chain::ids(records);
@@ -30,8 +29,8 @@ impl AuditStore for PostgresStore {
                 .bind(chain::number(APPEND, head.sequence)?)
                 .bind(head.hash.to_string())
                 .bind(chain::linked(head, &new));
-            let rows: Vec<(i64,)> = self.read(APPEND, query).await?;
-            if !rows.is_empty() {
+            let rows: Option<(i64,)> = self.write(APPEND, query).await?;
+            if rows.is_some() {
                 return Ok(());
             }
         }
@@ -58,10 +57,11 @@ impl AuditStore for PostgresStore {
 
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
         let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before.timestamp_micros());
-        let mut rows: Vec<(i64, String)> = self.read(EXPIRE, query).await?;
-        if rows.is_empty() {
-            rows = self.read(EXPIRE, sqlx::query_as(sql::AUDIT_BASE)).await?;
-        }
+        let moved: Option<(i64, String)> = self.write(EXPIRE, query).await?;
+        let rows = match moved {
+            Some(base) => vec![base],
+            None => self.read(EXPIRE, sqlx::query_as(sql::AUDIT_BASE)).await?,
+        };
         chain::only_head(EXPIRE, &rows)
     }
 
@@ -74,12 +74,10 @@ impl AuditStore for PostgresStore {
 }
 
 #[async_trait]
-impl ErasureStore for PostgresStore {
+impl ErasureStore for Store {
     async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
         let query = sqlx::query_as(sql::ERASE).bind(company.as_str()).bind(at.timestamp_micros());
-        let rows: Vec<(Option<i64>,)> = self.read(ERASE, query).await?;
-        let taken = rows.first().and_then(|(revision,)| *revision);
-        taken.map(|revision| facts::revision(ERASE, revision)).transpose()
+        self.change(ERASE, query).await
     }
 
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {

@@ -1,0 +1,2 @@
+FROM revision_sequence
+WHERE id = 1
