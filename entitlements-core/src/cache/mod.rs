@@ -5,7 +5,7 @@
 
 mod config;
 mod counter;
-mod guard;
+mod forget;
 mod index;
 
 use std::future::Future;
@@ -21,12 +21,11 @@ use rustc_hash::FxBuildHasher;
 
 pub use config::{CacheConfig, CacheStats};
 use counter::Counter;
-pub(crate) use guard::{Expiring, Forgetting};
+pub(crate) use forget::Forgetting;
 pub(crate) use index::Pinned;
 use index::{Evictions, Index};
 
 use crate::catalog::Catalog;
-use crate::facts::Revision;
 use crate::id::CompanyId;
 use crate::snapshot::Snapshot;
 
@@ -290,84 +289,6 @@ impl SnapshotCache {
         if is_newest(last, company, kept) {
             last.insert(company.clone(), Arc::clone(kept));
         }
-    }
-
-    /// Forgets a company.
-    pub(crate) fn invalidate(&self, company: &CompanyId) {
-        let fence = self.raise(company);
-        for entries in self.entries.iter().chain(&self.last) {
-            entries.remove(company);
-        }
-        self.index.remove(company);
-        drop(fence);
-    }
-
-    /// Loads a company again before it is asked about, but knows nothing against what it had.
-    pub(crate) fn expire(&self, company: &CompanyId) {
-        let fence = self.raise(company);
-        if let Some(entries) = &self.entries {
-            entries.remove(company);
-        }
-        self.index.remove(company);
-        drop(fence);
-    }
-
-    /// Loads a company again before it is asked about, if this is still what is kept of it.
-    pub(crate) fn expire_kept(&self, company: &CompanyId, kept: &Arc<Kept>) {
-        let mut fence = self.fence(company);
-        if let Some(entries) = &self.entries
-            && self.remove_same(entries, company, kept)
-        {
-            *fence += 1;
-        }
-        drop(fence);
-    }
-
-    /// Forgets a company unless what is kept shows the write of that revision.
-    pub(crate) fn invalidate_before(&self, company: &CompanyId, revision: Revision) {
-        let kept = self.last.as_ref().and_then(|last| last.peek(company));
-        if kept.is_none_or(|kept| kept.snapshot.facts().revision < revision) {
-            self.invalidate(company);
-        }
-    }
-
-    /// Forgets a company when the guard is dropped: also when a call that writes is given up half-way.
-    pub(crate) const fn forgetting<'a>(&'a self, company: &'a CompanyId) -> Forgetting<'a> {
-        Forgetting { cache: self, company }
-    }
-
-    /// [Expires](Self::expire) a company when the guard is dropped: also when a call that counts is given up half-way.
-    pub(crate) const fn expiring<'a>(&'a self, company: &'a CompanyId) -> Expiring<'a> {
-        Expiring { cache: self, company }
-    }
-
-    /// Forgets every company.
-    pub(crate) fn invalidate_all(&self) {
-        self.expire_all();
-        if let Some(last) = &self.last {
-            last.clear();
-        }
-    }
-
-    /// Loads every company again before it is asked about, but knows nothing against what it had.
-    pub(crate) fn expire_all(&self) {
-        for fence in &self.fences {
-            *lock(fence) += 1;
-        }
-        if let Some(entries) = &self.entries {
-            entries.clear();
-        }
-        self.index.clear();
-    }
-
-    /// Forgets every snapshot with policies older than `revision`.
-    pub(crate) fn policies_changed(&self, revision: Revision) {
-        self.policies.fetch_max(revision.0, Ordering::AcqRel);
-    }
-
-    /// The oldest revision of the policies that may still be used.
-    pub(crate) fn oldest_policies(&self) -> Revision {
-        Revision(self.policies.load(Ordering::Acquire))
     }
 
     /// How many companies are kept.
