@@ -2,12 +2,14 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::future::poll_fn;
+use std::mem;
+use std::ptr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use futures_util::FutureExt as _;
-use futures_util::future::{Shared, WeakShared};
 
 use super::{StoreError, StoreErrorKind, UsageStore};
 use crate::id::{CompanyId, IdempotencyKey, ReceiptId};
@@ -32,9 +34,9 @@ pub trait GroupStore: UsageStore {
 /// A store that makes concurrent debits of one company in one statement, for companies that consume more often than their
 /// counters can be locked one by one.
 ///
-/// A debit that finds nothing under way begins at once, by itself; those that come while it runs make the next statement
+/// A debit that finds an idle line begins at once, by itself; those that come while it runs make the next statement
 /// together, in the order in which they came. There is no timer, so nobody waits longer than for the statement under way and
-/// for their own. Each caller gets the exact outcome of its own debit, and one who gives up harms nobody else. Everything
+/// for their own, which lets every task that can go on have one turn before it begins, so that they join. Each caller gets the exact outcome of its own debit, and one who gives up harms nobody else. Everything
 /// else goes to the inner store.
 #[derive(Clone)]
 pub struct Grouped<S> {
@@ -46,28 +48,46 @@ pub struct Grouped<S> {
 /// How many debits a statement makes at most, unless told otherwise.
 const LARGEST: usize = 256;
 
-type Running = Shared<BoxFuture<()>>;
+/// What an answer is of that was lost.
+const DEBIT: &str = "debit units";
 
 /// Those who wait for one company.
-#[derive(Default)]
 struct Line {
-    /// Alive as long as one of its callers is.
-    running: Option<WeakShared<BoxFuture<()>>>,
-    waiting: VecDeque<Arc<Place>>,
+    queue: Arc<Mutex<Queue>>,
     callers: usize,
 }
 
-/// One caller's debit.
-struct Place {
-    debit: Debit,
-    state: Mutex<State>,
+/// One of the callers is the driver: it alone is woken when the statement under way goes on, and the others when they have
+/// their answers. Who drives and gives up hands over to another.
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Arc<Place>>,
+    driver: Option<Arc<Place>>,
+    /// The statement under way, save while it is polled.
+    running: Option<BoxFuture<()>>,
+    /// Those whose debits are in it.
+    members: Vec<Arc<Place>>,
+    /// The statement before made several debits, and those who made them may be about to make their next.
+    is_busy: bool,
 }
 
-#[derive(Default)]
+/// One caller's debit.
+struct Place(Mutex<State>);
+
 struct State {
-    /// The statement that this debit is a part of.
-    running: Option<Running>,
+    /// Until it is in a statement.
+    debit: Option<Debit>,
     answer: Option<Result<DebitOutcome, StoreError>>,
+    /// Of a caller that waits for its answer, or to drive.
+    waker: Option<Waker>,
+    is_gone: bool,
+}
+
+/// The debits of a statement and those who wait for them. Whoever is left when it is dropped does not know.
+#[derive(Default)]
+struct Group {
+    debits: Vec<Debit>,
+    places: VecDeque<Arc<Place>>,
 }
 
 impl<S> Grouped<S> {
@@ -85,114 +105,213 @@ impl<S> Grouped<S> {
 }
 
 impl<S: GroupStore> Grouped<S> {
-    /// The statement to wait for: the one that has the debit, or the one under way, or else the next.
-    fn next(&self, place: &Place) -> Option<Running> {
-        let mut lines = locked(&self.lines);
-        if let Some(running) = &locked(&place.state).running {
-            return Some(running.clone());
+    /// The answer of a caller that drives if nobody else does.
+    fn poll(&self, visit: &Visit<'_>, context: &mut Context<'_>) -> Poll<Result<DebitOutcome, StoreError>> {
+        let place = &visit.place;
+        loop {
+            if let Some(answer) = place.answered_or_waiting(context.waker()) {
+                return Poll::Ready(answer);
+            }
+            let mut queue = locked(&visit.queue);
+            if !queue.driver.get_or_insert_with(|| Arc::clone(place)).is(place) {
+                return Poll::Pending;
+            }
+            let mut running = match queue.running.take() {
+                Some(running) => running,
+                None if mem::take(&mut queue.is_busy) => {
+                    drop(queue);
+                    // Everybody who can go on now has a turn first, and joins.
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                None => {
+                    let group = queue.take(self.largest);
+                    run(Arc::clone(&self.inner), group)
+                }
+            };
+            drop(queue);
+            locked(&place.0).waker = None;
+            let polled = running.as_mut().poll(context);
+            let mut queue = locked(&visit.queue);
+            if polled.is_pending() {
+                queue.running = Some(running);
+                drop(queue);
+                return locked(&place.0).answer.take().map_or(Poll::Pending, Poll::Ready);
+            }
+            queue.is_busy = queue.members.len() > 1;
+            let next = queue.hand_over();
+            drop(queue);
+            wake(next);
         }
-        let line = lines.get_mut(&place.debit.company)?;
-        if let Some(running) = line.running.as_ref().and_then(WeakShared::upgrade)
-            && running.peek().is_none()
-        {
-            return Some(running);
-        }
-        let group = line.take(self.largest);
-        let running = run(Arc::clone(&self.inner), group.clone()).shared();
-        for place in &group {
-            locked(&place.state).running = Some(running.clone());
-        }
-        line.running = running.downgrade();
-        Some(running)
     }
 }
 
-impl Line {
+impl Queue {
     /// Who waits longest, and whoever makes a group with it.
-    fn take(&mut self, largest: usize) -> Vec<Arc<Place>> {
-        let mut group: Vec<Arc<Place>> = Vec::new();
+    fn take(&mut self, largest: usize) -> Group {
+        let mut group = Group::default();
         let mut keys = HashSet::new();
         let mut others = VecDeque::new();
-        while group.len() < largest {
+        while group.debits.len() < largest {
             let Some(place) = self.waiting.pop_front() else { break };
-            let fits = group.first().is_none_or(|first| first.debit.is_like(&place.debit))
-                && keys.insert(place.debit.key.clone());
-            if fits { group.push(place) } else { others.push_back(place) }
+            let mut state = locked(&place.0);
+            let fits = |debit: &mut Debit| {
+                group.debits.first().is_none_or(|first| first.is_like(debit))
+                    && keys.insert(debit.key.clone())
+            };
+            let debit = state.debit.take_if(fits);
+            drop(state);
+            match debit {
+                Some(debit) => {
+                    group.debits.push(debit);
+                    self.members.push(Arc::clone(&place));
+                    group.places.push_back(place);
+                }
+                None => others.push_back(place),
+            }
         }
         others.append(&mut self.waiting);
         self.waiting = others;
         group
     }
+
+    /// Makes another the driver, if anybody is left, and returns what wakes it.
+    fn hand_over(&mut self) -> Option<Waker> {
+        if self.running.is_none() {
+            self.members.clear();
+        }
+        let next = self.members.iter().chain(&self.waiting).find(|place| !locked(&place.0).is_gone);
+        self.driver = next.cloned();
+        locked(&self.driver.as_ref()?.0).waker.take()
+    }
 }
 
 /// Makes the debits of a group, and answers each.
-fn run<S: GroupStore>(store: Arc<S>, group: Vec<Arc<Place>>) -> BoxFuture<()> {
+fn run<S: GroupStore>(store: Arc<S>, mut group: Group) -> BoxFuture<()> {
     Box::pin(async move {
-        let debits: Vec<Debit> = group.iter().map(|place| place.debit.clone()).collect();
-        let grouped = if debits.len() > 1 { Some(store.debit_group(&debits).await) } else { None };
+        let grouped = if group.debits.len() > 1 { Some(store.debit_group(&group.debits).await) } else { None };
         match grouped {
-            Some(Ok(outcomes)) if outcomes.len() == group.len() => {
-                for (place, outcome) in group.iter().zip(outcomes) {
+            Some(Ok(outcomes)) if outcomes.len() == group.places.len() => {
+                for (place, outcome) in mem::take(&mut group.places).iter().zip(outcomes) {
                     place.answer(Ok(outcome));
                 }
             }
             Some(Err(error)) if error.kind() == StoreErrorKind::Unavailable => {
                 let (operation, error) = (error.operation(), Arc::new(error));
-                for place in &group {
+                for place in mem::take(&mut group.places) {
                     let copy = StoreError::new(StoreErrorKind::Unavailable, operation);
                     place.answer(Err(copy.with_source(Arc::clone(&error))));
                 }
             }
             // Nothing has happened. One of them may be to blame: by itself each gets what is its own.
             _ => {
-                for place in &group {
-                    place.answer(store.debit(&place.debit).await);
+                for debit in mem::take(&mut group.debits) {
+                    let answer = store.debit(&debit).await;
+                    if let Some(place) = group.places.pop_front() {
+                        place.answer(answer);
+                    }
                 }
             }
         }
     })
 }
 
+impl Drop for Group {
+    fn drop(&mut self) {
+        for place in &self.places {
+            place.answer(Err(StoreError::new(StoreErrorKind::Unavailable, DEBIT)));
+        }
+    }
+}
+
 impl Place {
+    fn is(&self, other: &Self) -> bool {
+        ptr::eq(self, other)
+    }
+
+    /// The answer, or from now on its caller is woken for it.
+    fn answered_or_waiting(&self, waker: &Waker) -> Option<Result<DebitOutcome, StoreError>> {
+        let mut state = locked(&self.0);
+        let answer = state.answer.take();
+        if answer.is_none() {
+            match &mut state.waker {
+                Some(known) => known.clone_from(waker),
+                none => *none = Some(waker.clone()),
+            }
+        }
+        answer
+    }
+
     fn answer(&self, answer: Result<DebitOutcome, StoreError>) {
-        let mut state = locked(&self.state);
+        let mut state = locked(&self.0);
         state.answer = Some(answer);
+        let waker = state.waker.take();
+        drop(state);
+        wake(waker);
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
 /// A caller in the line; leaves it when it is dropped.
 struct Visit<'a> {
     lines: &'a Mutex<HashMap<CompanyId, Line>>,
+    company: &'a CompanyId,
+    queue: Arc<Mutex<Queue>>,
     place: Arc<Place>,
 }
 
 impl<'a> Visit<'a> {
-    fn new(lines: &'a Mutex<HashMap<CompanyId, Line>>, debit: &Debit) -> Self {
-        let place = Arc::new(Place { debit: debit.clone(), state: Mutex::default() });
+    fn new(lines: &'a Mutex<HashMap<CompanyId, Line>>, debit: &'a Debit) -> Self {
+        let state = State { debit: Some(debit.clone()), answer: None, waker: None, is_gone: false };
+        let place = Arc::new(Place(Mutex::new(state)));
         let mut all = locked(lines);
-        let line = all.entry(debit.company.clone()).or_default();
-        line.callers += 1;
-        line.waiting.push_back(Arc::clone(&place));
+        let queue = match all.get_mut(&debit.company) {
+            Some(line) => {
+                line.callers += 1;
+                Arc::clone(&line.queue)
+            }
+            None => {
+                let queue = Arc::default();
+                all.insert(debit.company.clone(), Line { queue: Arc::clone(&queue), callers: 1 });
+                queue
+            }
+        };
         drop(all);
-        Self { lines, place }
+        locked(&queue).waiting.push_back(Arc::clone(&place));
+        Self { lines, company: &debit.company, queue, place }
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
+        let is_waiting = {
+            let mut state = locked(&self.place.0);
+            state.is_gone = true;
+            state.debit.is_some()
+        };
+        let mut queue = locked(&self.queue);
+        if is_waiting {
+            queue.waiting.retain(|waiting| !waiting.is(&self.place));
+        }
+        let is_driver = queue.driver.as_ref().is_some_and(|driver| driver.is(&self.place));
+        let next = if is_driver { queue.hand_over() } else { None };
+        // A statement that nobody is left for ends here, outside of every lock.
+        let left = if queue.driver.is_none() { queue.running.take() } else { None };
+        drop(queue);
+        drop(left);
+        wake(next);
         let mut all = locked(self.lines);
-        let company = &self.place.debit.company;
-        if let Some(line) = all.get_mut(company) {
+        if let Some(line) = all.get_mut(self.company) {
             line.callers -= 1;
-            line.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &self.place));
             if line.callers == 0 {
-                all.remove(company);
+                all.remove(self.company);
             }
         }
-        drop(all);
-        // The last caller of a statement drops it here, outside of every lock.
-        let running = locked(&self.place.state).running.take();
-        drop(running);
     }
 }
 
@@ -203,15 +322,7 @@ impl<S: GroupStore> UsageStore for Grouped<S> {
             return self.inner.debit(debit).await;
         }
         let visit = Visit::new(&self.lines, debit);
-        loop {
-            if let Some(answer) = locked(&visit.place.state).answer.take() {
-                return answer;
-            }
-            match self.next(&visit.place) {
-                Some(running) => running.await,
-                None => return self.inner.debit(debit).await,
-            }
-        }
+        poll_fn(|context| self.poll(&visit, context)).await
     }
 
     async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {

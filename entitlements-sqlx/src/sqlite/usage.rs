@@ -131,9 +131,9 @@ impl SqliteStore {
             .bind(sums.last().copied())
             .bind(debits.iter().map(|debit| debit.at.timestamp_micros()).max())
             .bind(receipts::beginning(counter));
-        let answers: Vec<(i64,)> = self.write_all(DEBIT, with_counter(query, counter)).await?;
-        let Some((least,)) = answers.iter().min().copied() else { return Ok(None) };
-        let before = least.saturating_sub(sums.first().copied().unwrap_or(0));
+        let query =
+            with_counter(query, counter).bind(counter.period.end.map(|end| end.timestamp_micros()));
+        let Some((before,)) = self.write::<(i64,)>(DEBIT, query).await? else { return Ok(None) };
         let made = |(debit, sum): (&Debit, i64)| {
             receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
         };

@@ -193,10 +193,15 @@ async fn a_closed_store_is_unavailable() {
 
 /// Takes every check away, so that another program can write what it likes.
 const UNCHECKED: &str = "DO $$ DECLARE found record; BEGIN
-    FOR found IN SELECT conrelid::regclass AS relation, conname FROM pg_constraint
+    FOR found IN
+        SELECT CASE contypid
+            WHEN 0 THEN format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
+            ELSE format('ALTER DOMAIN %s DROP CONSTRAINT %I', contypid::regtype, conname)
+        END AS statement
+        FROM pg_constraint
         WHERE contype = 'c' AND connamespace = current_schema()::regnamespace
     LOOP
-        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.relation, found.conname);
+        EXECUTE found.statement;
     END LOOP;
 END $$";
 
