@@ -1,10 +1,13 @@
 //! What a debit came to.
 
+use std::error::Error as _;
+
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::CompanyId;
 use entitlements_core::store::{StoreError, StoreErrorKind};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, Split};
+use sqlx::error::DatabaseError;
 
 use crate::error::corrupt;
 use crate::reservations::counters;
@@ -64,6 +67,12 @@ pub(crate) fn sums(debits: &[Debit]) -> Option<Vec<i64>> {
             Some(sum)
         })
         .collect()
+}
+
+/// Whether a statement failed since somebody has the key, or the receipt.
+pub(crate) fn is_taken(error: &StoreError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
+    source.and_then(sqlx::Error::as_database_error).is_some_and(DatabaseError::is_unique_violation)
 }
 
 /// How the split of a receipt begins that lists this counter alone, up to the units.

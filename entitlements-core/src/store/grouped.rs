@@ -189,7 +189,8 @@ impl Queue {
 /// Makes the debits of a group, and answers each.
 fn run<S: GroupStore>(store: Arc<S>, mut group: Group) -> BoxFuture<()> {
     Box::pin(async move {
-        let grouped = if group.debits.len() > 1 { Some(store.debit_group(&group.debits).await) } else { None };
+        let grouped =
+            if group.debits.len() > 1 { Some(store.debit_group(&group.debits).await) } else { None };
         match grouped {
             Some(Ok(outcomes)) if outcomes.len() == group.places.len() => {
                 for (place, outcome) in mem::take(&mut group.places).iter().zip(outcomes) {

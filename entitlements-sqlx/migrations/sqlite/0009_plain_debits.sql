@@ -76,8 +76,13 @@ BEGIN
         company_id, idempotency_key, receipt_id, user_id, meter, amount, at, quota_limit, resets_at, used, split, counted
     )
     SELECT
-        NEW.company_id, debit.value ->> 0, debit.value ->> 1, debit.value ->> 2, NEW.meter, debit.value ->> 3,
-        debit.value ->> 4, NEW.quota_limit, NEW.resets_at, NEW.used + (debit.value ->> 5),
-        NEW.beginning || (debit.value ->> 3) || ',' || (NEW.used + (debit.value ->> 5)) || ',[]]]', 1
-    FROM json_each(NEW.debits) AS debit;
+        NEW.company_id, key, receipt, user, NEW.meter, amount, at, NEW.quota_limit, NEW.resets_at, used,
+        NEW.beginning || amount || ',' || used || ',[]]]', 1
+    -- Each part is read out of the list once.
+    FROM (
+        SELECT value ->> 0 AS key, value ->> 1 AS receipt, value ->> 2 AS user, value ->> 3 AS amount,
+            value ->> 4 AS at, NEW.used + (value ->> 5) AS used
+        FROM json_each(NEW.debits)
+        LIMIT -1 OFFSET 0
+    );
 END;

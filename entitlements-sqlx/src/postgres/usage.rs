@@ -1,7 +1,5 @@
 //! Debits, refunds and alerts: one statement, one round trip each.
 
-use std::error::Error as _;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
@@ -9,7 +7,6 @@ use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use sqlx::FromRow;
-use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 
 use super::transaction::Run;
@@ -44,7 +41,7 @@ impl UsageStore for PostgresStore {
                 _ => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
             },
             // Nothing has happened, and whoever was faster can now be seen.
-            Err(error) if is_taken(&error) => debit_on(&mut &*self, debit).await,
+            Err(error) if receipts::is_taken(&error) => debit_on(&mut &*self, debit).await,
             Err(error) => Err(error),
         }
     }
@@ -124,7 +121,7 @@ impl GroupStore for PostgresStore {
                 _ => outcomes(debits, answers),
             },
             // As with one debit.
-            Err(error) if is_taken(&error) => self.debit_group_carefully(first, debits).await,
+            Err(error) if receipts::is_taken(&error) => self.debit_group_carefully(first, debits).await,
             Err(error) => Err(error),
         }
     }
@@ -138,12 +135,6 @@ impl PostgresStore {
     ) -> Result<Vec<DebitOutcome>, StoreError> {
         outcomes(debits, self.read(DEBIT, bound_group(sql::DEBIT_GROUP, first, debits)).await?)
     }
-}
-
-/// Whether a statement failed since somebody else has taken the key, or the receipt, meanwhile.
-fn is_taken(error: &StoreError) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
-    source.and_then(sqlx::Error::as_database_error).is_some_and(DatabaseError::is_unique_violation)
 }
 
 /// What the statement's answers to a group mean.

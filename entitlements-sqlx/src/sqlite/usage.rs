@@ -131,9 +131,13 @@ impl SqliteStore {
             .bind(sums.last().copied())
             .bind(debits.iter().map(|debit| debit.at.timestamp_micros()).max())
             .bind(receipts::beginning(counter));
-        let query =
-            with_counter(query, counter).bind(counter.period.end.map(|end| end.timestamp_micros()));
-        let Some((before,)) = self.write::<(i64,)>(DEBIT, query).await? else { return Ok(None) };
+        let query = with_counter(query, counter).bind(counter.period.end.map(|end| end.timestamp_micros()));
+        let before = match self.write::<(i64,)>(DEBIT, query).await {
+            Ok(Some((before,))) => before,
+            Ok(None) => return Ok(None),
+            Err(error) if receipts::is_taken(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let made = |(debit, sum): (&Debit, i64)| {
             receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
         };
