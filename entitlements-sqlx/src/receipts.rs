@@ -158,18 +158,20 @@ pub(crate) fn debits_json(debits: &[Debit]) -> String {
 
 /// Debits of one counter as the statement reads them, with the units up to each.
 #[cfg(feature = "sqlite")]
-pub(crate) fn plain_debits_json(debits: &[Debit], sums: &[i64]) -> String {
-    let row = |(debit, sum): (&Debit, &i64)| {
-        serde_json::json!([
-            debit.key,
-            debit.receipt,
-            debit.user,
-            debit.amount,
-            debit.at.timestamp_micros(),
-            sum
-        ])
-    };
-    serde_json::Value::Array(debits.iter().zip(sums).map(row).collect()).to_string()
+pub(crate) fn plain_debits_json(
+    operation: &'static str,
+    debits: &[Debit],
+    sums: &[i64],
+) -> Result<String, StoreError> {
+    let each = debits.iter().zip(sums);
+    let rows: Vec<_> = each
+        .map(|(debit, sum)| {
+            let Debit { key, receipt, user, amount, at, .. } = debit;
+            (key, receipt, user, amount, at.timestamp_micros(), sum)
+        })
+        .collect();
+    serde_json::to_string(&rows)
+        .map_err(|error| StoreError::new(StoreErrorKind::Internal, operation).with_source(error))
 }
 
 /// What a statement reads of a debit, with the counters of another that differs in nothing else.

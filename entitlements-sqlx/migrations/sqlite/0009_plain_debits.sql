@@ -84,5 +84,5 @@ BEGIN
             value ->> 4 AS at, NEW.used + (value ->> 5) AS used
         FROM json_each(NEW.debits)
         LIMIT -1 OFFSET 0
-    );
+    ) AS part;
 END;

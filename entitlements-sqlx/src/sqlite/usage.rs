@@ -124,7 +124,7 @@ impl SqliteStore {
         };
         let query = sqlx::query_as(sql::DEBIT_GROUP_PLAIN)
             .bind(first.company.as_str())
-            .bind(plain_debits_json(debits, &sums))
+            .bind(plain_debits_json(DEBIT, debits, &sums)?)
             .bind(first.limit.map(Amount::as_i64))
             .bind(first.resets_at.map(|at| at.timestamp_micros()))
             .bind(first.meter.as_str())
