@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::server::{config, in_schema, meddle, new_schema, run, stranger, url};
 
-const SOON: Duration = Duration::from_millis(60);
+const SOON: Duration = Duration::from_millis(250);
 
 #[track_caller]
 pub(crate) fn assert_kind<T>(result: Result<T, StoreError>, expected: StoreErrorKind) {
