@@ -130,7 +130,7 @@ async fn a_lock_that_is_not_given_in_time_is_contention() {
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn a_pool_without_a_free_connection_is_unavailable() {
     let schema = new_schema();
-    let config = config(&schema).with_connections(1).with_wait(SOON * 20);
+    let config = config(&schema).with_connections(1).with_wait(SOON * 5);
     let store = PostgresStore::connect(&config).await.unwrap();
     recorded(&store, &debit("acme", "a", 1, [monthly(10)])).await;
     let mut other = stranger(&schema).await;
