@@ -1,7 +1,7 @@
 //! Grouping: who joins which statement, and what becomes of those whose neighbours give up or fail.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -21,6 +21,7 @@ struct Slow {
     started: AtomicUsize,
     sizes: Mutex<Vec<usize>>,
     failure: Mutex<Option<StoreErrorKind>>,
+    panics: AtomicBool,
 }
 
 impl Slow {
@@ -67,6 +68,7 @@ impl UsageStore for Slow {
 impl GroupStore for Slow {
     async fn debit_group(&self, debits: &[Debit]) -> Result<Vec<DebitOutcome>, StoreError> {
         self.pass(debits.len()).await;
+        assert!(!self.panics.load(Ordering::SeqCst), "the statement panics");
         if let Some(kind) = *self.failure.lock().unwrap() {
             return Err(StoreError::new(kind, "debit units"));
         }
@@ -89,6 +91,7 @@ impl World {
             started: AtomicUsize::new(0),
             sizes: Mutex::default(),
             failure: Mutex::default(),
+            panics: AtomicBool::default(),
         });
         Self { grouped: Grouped::new(Arc::clone(&store)).with_largest(4), store }
     }
@@ -140,6 +143,28 @@ async fn those_who_come_while_a_statement_runs_make_the_next_in_their_order() {
         recorded.push(is_recorded(answer).await);
     }
     assert_eq!(recorded, [true, true, true, true, true, false, false]);
+}
+
+#[tokio::test]
+async fn those_who_were_in_a_statement_join_for_the_next() {
+    let world = World::new();
+    let first = world.caller("acme", "first").await;
+    let mut again = Vec::new();
+    for name in ["a", "b", "c"] {
+        let grouped = world.grouped.clone();
+        again.push(tokio::spawn(async move {
+            for round in 0..2 {
+                grouped.debit(&debit("acme", &format!("{name} {round}"), 1, [monthly(50)])).await.unwrap();
+            }
+        }));
+        settle().await;
+    }
+    world.let_pass(10).await;
+    assert!(is_recorded(first).await);
+    for caller in again {
+        caller.await.unwrap();
+    }
+    assert_eq!(world.sizes(), [1, 3, 3]);
 }
 
 #[tokio::test]
@@ -200,4 +225,17 @@ async fn whoever_cannot_know_is_told_so() {
     for other in others {
         assert_eq!(other.await.unwrap().unwrap_err().kind(), StoreErrorKind::Unavailable);
     }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_a_statement_that_panics_is_told_so() {
+    let world = World::new();
+    let first = world.caller("acme", "first").await;
+    let [driver, other] = [world.caller("acme", "a").await, world.caller("acme", "b").await];
+    world.store.panics.store(true, Ordering::SeqCst);
+    world.let_pass(10).await;
+    assert!(is_recorded(first).await);
+    assert!(driver.await.unwrap_err().is_panic());
+    assert_eq!(other.await.unwrap().unwrap_err().kind(), StoreErrorKind::Unavailable);
+    assert!(is_recorded(world.caller("acme", "c").await).await, "the line goes on");
 }

@@ -1,10 +1,13 @@
 //! What a debit came to.
 
+use std::error::Error as _;
+
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::CompanyId;
 use entitlements_core::store::{StoreError, StoreErrorKind};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, Split};
+use sqlx::error::DatabaseError;
 
 use crate::error::corrupt;
 use crate::reservations::counters;
@@ -64,6 +67,12 @@ pub(crate) fn sums(debits: &[Debit]) -> Option<Vec<i64>> {
             Some(sum)
         })
         .collect()
+}
+
+/// Whether a statement failed since somebody has the key, or the receipt.
+pub(crate) fn is_taken(error: &StoreError) -> bool {
+    let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
+    source.and_then(sqlx::Error::as_database_error).is_some_and(DatabaseError::is_unique_violation)
 }
 
 /// How the split of a receipt begins that lists this counter alone, up to the units.
@@ -149,18 +158,20 @@ pub(crate) fn debits_json(debits: &[Debit]) -> String {
 
 /// Debits of one counter as the statement reads them, with the units up to each.
 #[cfg(feature = "sqlite")]
-pub(crate) fn plain_debits_json(debits: &[Debit], sums: &[i64]) -> String {
-    let row = |(debit, sum): (&Debit, &i64)| {
-        serde_json::json!([
-            debit.key,
-            debit.receipt,
-            debit.user,
-            debit.amount,
-            debit.at.timestamp_micros(),
-            sum
-        ])
-    };
-    serde_json::Value::Array(debits.iter().zip(sums).map(row).collect()).to_string()
+pub(crate) fn plain_debits_json(
+    operation: &'static str,
+    debits: &[Debit],
+    sums: &[i64],
+) -> Result<String, StoreError> {
+    let each = debits.iter().zip(sums);
+    let rows: Vec<_> = each
+        .map(|(debit, sum)| {
+            let Debit { key, receipt, user, amount, at, .. } = debit;
+            (key, receipt, user, amount, at.timestamp_micros(), sum)
+        })
+        .collect();
+    serde_json::to_string(&rows)
+        .map_err(|error| StoreError::new(StoreErrorKind::Internal, operation).with_source(error))
 }
 
 /// What a statement reads of a debit, with the counters of another that differs in nothing else.

@@ -55,9 +55,14 @@ pub async fn debits_with_nothing_special_about_them_have_their_receipts(store: &
         assert_eq!(store.receipt(&company("acme"), &receipt.key).await.unwrap().as_ref(), Some(receipt));
     }
     assert_eq!(facts(store, "acme").await.usage[0].used, units(13));
+    // A key that is known takes nothing, and keeps nobody from it.
+    let [again, new] = store.debit_group(&[plain("b", 1), plain("d", 2)]).await.unwrap().try_into().unwrap();
+    assert_eq!(again, DebitOutcome::Duplicate(made[3].clone()));
+    let DebitOutcome::Recorded(new) = new else { panic!("{new:?}") };
+    assert_eq!(new.used, units(15));
     // Each is given back by itself.
     store.refund(&company("acme"), &made[2].id, now()).await.unwrap().unwrap();
-    assert_eq!(facts(store, "acme").await.usage[0].used, units(10));
+    assert_eq!(facts(store, "acme").await.usage[0].used, units(12));
     assert_eq!(store.pending_alerts(10).await.unwrap(), []);
 }
 

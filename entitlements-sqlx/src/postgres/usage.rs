@@ -1,7 +1,5 @@
 //! Debits, refunds and alerts: one statement, one round trip each.
 
-use std::error::Error as _;
-
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
@@ -9,11 +7,11 @@ use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId, UserId};
 use entitlements_core::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
 use entitlements_core::usage::{Counter, Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
 use sqlx::FromRow;
-use sqlx::error::DatabaseError;
 use sqlx::postgres::PgRow;
 
 use super::transaction::Run;
 use super::{PostgresStore, Typed, sql};
+use crate::error::corrupt;
 use crate::receipts::{self, events_json};
 use crate::rows::{AlertRow, ReceiptRow, one};
 
@@ -27,23 +25,23 @@ const ACKNOWLEDGE: &str = "acknowledge an alert";
 /// What the statement of a debit answers: units used and the split if it was made, the first receipt if its key is known.
 type Answer = (Option<i64>, Option<String>, Option<String>);
 
+/// What the statement of a plain debit answers: units used, or else the parts of an answer as texts.
+type PlainAnswer = (Option<i64>, Option<Vec<Option<String>>>);
+
 #[async_trait]
 impl UsageStore for PostgresStore {
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
         let Some(counter) = receipts::only_counter(debit).filter(|_| debit.is_well_formed()) else {
             return debit_on(&mut &*self, debit).await;
         };
-        let beginning = receipts::beginning(counter);
-        let answers: Result<Vec<Answer>, _> =
-            self.read(DEBIT, bound(sql::DEBIT_PLAIN, debit).bind(beginning)).await;
-        match answers {
+        match self.read(DEBIT, plain(debit, counter)).await {
             Ok(answers) => match answers.into_iter().next() {
-                Some((Some(used), None, None)) => receipts::made_plainly(DEBIT, debit, counter, used),
-                Some(answer) => outcome(debit, answer),
-                None => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
+                Some((Some(used), None)) => receipts::made_plainly(DEBIT, debit, counter, used),
+                Some((None, Some(otherwise))) => outcome(debit, answer(otherwise)?),
+                _ => Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT)),
             },
             // Nothing has happened, and whoever was faster can now be seen.
-            Err(error) if is_taken(&error) => debit_on(&mut &*self, debit).await,
+            Err(error) if receipts::is_taken(&error) => debit_on(&mut &*self, debit).await,
             Err(error) => Err(error),
         }
     }
@@ -123,7 +121,7 @@ impl GroupStore for PostgresStore {
                 _ => outcomes(debits, answers),
             },
             // As with one debit.
-            Err(error) if is_taken(&error) => self.debit_group_carefully(first, debits).await,
+            Err(error) if receipts::is_taken(&error) => self.debit_group_carefully(first, debits).await,
             Err(error) => Err(error),
         }
     }
@@ -139,18 +137,35 @@ impl PostgresStore {
     }
 }
 
-/// Whether a statement failed since somebody else has taken the key, or the receipt, meanwhile.
-fn is_taken(error: &StoreError) -> bool {
-    let source = error.source().and_then(|source| source.downcast_ref::<sqlx::Error>());
-    source.and_then(sqlx::Error::as_database_error).is_some_and(DatabaseError::is_unique_violation)
-}
-
 /// What the statement's answers to a group mean.
 fn outcomes(debits: &[Debit], answers: Vec<Answer>) -> Result<Vec<DebitOutcome>, StoreError> {
     if answers.len() != debits.len() {
         return Err(StoreError::new(StoreErrorKind::Corrupt, DEBIT));
     }
     debits.iter().zip(answers).map(|(debit, answer)| outcome(debit, answer)).collect()
+}
+
+/// The statement of a plain debit: everything about it and its counter, without lists.
+fn plain<'q>(debit: &'q Debit, counter: &'q Counter) -> Typed<'q, PlainAnswer> {
+    let percents: Vec<_> = counter.alerts.iter().map(|(percent, _)| i64::from(*percent)).collect();
+    let thresholds: Vec<_> = counter.alerts.iter().map(|(_, threshold)| threshold.as_i64()).collect();
+    named(sql::DEBIT_PLAIN, debit)
+        .bind(counter.meter.as_str())
+        .bind(counter.bucket.to_string())
+        .bind(counter.period.start.timestamp_micros())
+        .bind(counter.period.end.map(|end| end.timestamp_micros()))
+        .bind(counter.limit.map(Amount::as_i64))
+        .bind(percents)
+        .bind(thresholds)
+        .bind(format!("{}{},", receipts::beginning(counter), debit.amount))
+}
+
+/// An answer out of its parts.
+fn answer(parts: Vec<Option<String>>) -> Result<Answer, StoreError> {
+    let [used, taken, known] =
+        <[_; 3]>::try_from(parts).map_err(|_| StoreError::new(StoreErrorKind::Corrupt, DEBIT))?;
+    let used = used.map(|used| used.parse()).transpose().map_err(corrupt(DEBIT))?;
+    Ok((used, taken, known))
 }
 
 /// A statement with everything about debits that are alike.
@@ -230,16 +245,7 @@ where
     R: for<'r> FromRow<'r, PgRow>,
 {
     let counters = Counters::of(debit);
-    sqlx::query_as(statement)
-        .bind(debit.company.as_str())
-        .bind(debit.key.as_str())
-        .bind(debit.receipt.as_str())
-        .bind(debit.user.as_ref().map(UserId::as_str))
-        .bind(debit.meter.as_str())
-        .bind(debit.amount.as_i64())
-        .bind(debit.at.timestamp_micros())
-        .bind(debit.limit.map(Amount::as_i64))
-        .bind(debit.resets_at.map(|at| at.timestamp_micros()))
+    named(statement, debit)
         .bind(counters.meters)
         .bind(counters.buckets)
         .bind(counters.starts)
@@ -250,6 +256,23 @@ where
         .bind(counters.alert_places)
         .bind(counters.alert_percents)
         .bind(counters.alert_thresholds)
+}
+
+/// A statement with everything about a debit but its counters.
+fn named<'q, R>(statement: &'static str, debit: &'q Debit) -> Typed<'q, R>
+where
+    R: for<'r> FromRow<'r, PgRow>,
+{
+    sqlx::query_as(statement)
+        .bind(debit.company.as_str())
+        .bind(debit.key.as_str())
+        .bind(debit.receipt.as_str())
+        .bind(debit.user.as_ref().map(UserId::as_str))
+        .bind(debit.meter.as_str())
+        .bind(debit.amount.as_i64())
+        .bind(debit.at.timestamp_micros())
+        .bind(debit.limit.map(Amount::as_i64))
+        .bind(debit.resets_at.map(|at| at.timestamp_micros()))
 }
 
 /// The counters of a debit as the database takes them: an array for each property, tallies last. Places count from 1.

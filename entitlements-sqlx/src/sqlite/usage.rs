@@ -124,16 +124,20 @@ impl SqliteStore {
         };
         let query = sqlx::query_as(sql::DEBIT_GROUP_PLAIN)
             .bind(first.company.as_str())
-            .bind(plain_debits_json(debits, &sums))
+            .bind(plain_debits_json(DEBIT, debits, &sums)?)
             .bind(first.limit.map(Amount::as_i64))
             .bind(first.resets_at.map(|at| at.timestamp_micros()))
             .bind(first.meter.as_str())
             .bind(sums.last().copied())
             .bind(debits.iter().map(|debit| debit.at.timestamp_micros()).max())
             .bind(receipts::beginning(counter));
-        let answers: Vec<(i64,)> = self.write_all(DEBIT, with_counter(query, counter)).await?;
-        let Some((least,)) = answers.iter().min().copied() else { return Ok(None) };
-        let before = least.saturating_sub(sums.first().copied().unwrap_or(0));
+        let query = with_counter(query, counter).bind(counter.period.end.map(|end| end.timestamp_micros()));
+        let before = match self.write::<(i64,)>(DEBIT, query).await {
+            Ok(Some((before,))) => before,
+            Ok(None) => return Ok(None),
+            Err(error) if receipts::is_taken(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
         let made = |(debit, sum): (&Debit, i64)| {
             receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
         };

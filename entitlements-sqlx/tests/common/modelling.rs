@@ -9,7 +9,7 @@ use entitlements_core::testkit::agrees_with_memory;
 const EACH: u32 = 2_000;
 
 /// Stores that are worked on at the same time.
-const TOGETHER: usize = 3;
+const TOGETHER: usize = 6;
 
 /// Makes as many operations as `MODEL_OPERATIONS` says, or else `usual`, on new stores, each with a seed of its own.
 pub(crate) async fn agrees<S: Store>(usual: u64, new_store: impl AsyncFn() -> S) {

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::server::{config, in_schema, meddle, new_schema, run, stranger, url};
 
-const SOON: Duration = Duration::from_millis(60);
+const SOON: Duration = Duration::from_millis(250);
 
 #[track_caller]
 pub(crate) fn assert_kind<T>(result: Result<T, StoreError>, expected: StoreErrorKind) {
@@ -130,7 +130,7 @@ async fn a_lock_that_is_not_given_in_time_is_contention() {
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn a_pool_without_a_free_connection_is_unavailable() {
     let schema = new_schema();
-    let config = config(&schema).with_connections(1).with_wait(SOON * 20);
+    let config = config(&schema).with_connections(1).with_wait(SOON * 5);
     let store = PostgresStore::connect(&config).await.unwrap();
     recorded(&store, &debit("acme", "a", 1, [monthly(10)])).await;
     let mut other = stranger(&schema).await;
@@ -193,10 +193,15 @@ async fn a_closed_store_is_unavailable() {
 
 /// Takes every check away, so that another program can write what it likes.
 const UNCHECKED: &str = "DO $$ DECLARE found record; BEGIN
-    FOR found IN SELECT conrelid::regclass AS relation, conname FROM pg_constraint
+    FOR found IN
+        SELECT CASE contypid
+            WHEN 0 THEN format('ALTER TABLE %s DROP CONSTRAINT %I', conrelid::regclass, conname)
+            ELSE format('ALTER DOMAIN %s DROP CONSTRAINT %I', contypid::regtype, conname)
+        END AS statement
+        FROM pg_constraint
         WHERE contype = 'c' AND connamespace = current_schema()::regnamespace
     LOOP
-        EXECUTE format('ALTER TABLE %s DROP CONSTRAINT %I', found.relation, found.conname);
+        EXECUTE found.statement;
     END LOOP;
 END $$";
 
