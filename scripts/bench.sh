@@ -25,4 +25,13 @@ for server in scripts/postgres.sh scripts/redis.sh; do
         *) exit "$status" ;;
     esac
 done
-${servers[@]+"${servers[@]}"} cargo run -p benches --release --quiet -- "$@" all
+# A server that waits for the disk, beside the one for tests, which does not.
+durable=()
+if [[ " ${servers[*]-} " == *" scripts/postgres.sh "* && -z ${ENTITLEMENTS_TEST_POSTGRES_URL:-} ]]; then
+    # shellcheck disable=SC2016 # expanded where the server is
+    durable=(env POSTGRES_FSYNC=on scripts/postgres.sh bash -euc '
+        export BENCH_OTHER_POSTGRES_URL=$ENTITLEMENTS_TEST_POSTGRES_URL
+        unset ENTITLEMENTS_TEST_POSTGRES_URL POSTGRES_FSYNC
+        "$@"' bench)
+fi
+${durable[@]+"${durable[@]}"} ${servers[@]+"${servers[@]}"} cargo run -p benches --release --quiet -- "$@" all

@@ -2,7 +2,8 @@
 //! of the same rows, `debit` against a conditional UPDATE with an idempotency key, and one hot counter with 64 tasks.
 //!
 //! SQLite is always measured, in a temporary file; PostgreSQL if `ENTITLEMENTS_TEST_POSTGRES_URL` names a server, with whatever
-//! it does about the disk (`POSTGRES_FSYNC=on scripts/postgres.sh …` starts one that waits for it).
+//! it does about the disk (`POSTGRES_FSYNC=on scripts/postgres.sh …` starts one that waits for it), and another one if
+//! `BENCH_OTHER_POSTGRES_URL` names it: `scripts/bench.sh` brings one of each kind.
 //!
 //! Both sides run in turn, in rounds so short that a busy machine is busy for both. A ratio is the median of the rounds'.
 
@@ -38,10 +39,14 @@ fn measure() -> Result<(), Failed> {
         let folder = tempfile::tempdir()?;
         sqlite(&folder.path().join("full.db"), Durability::Full).await?;
         sqlite(&folder.path().join("normal.db"), Durability::Normal).await?;
-        if let Ok(url) = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL") {
-            return postgres(&url).await;
+        let servers = ["ENTITLEMENTS_TEST_POSTGRES_URL", "BENCH_OTHER_POSTGRES_URL"];
+        let mut servers = servers.into_iter().filter_map(|name| std::env::var(name).ok()).peekable();
+        if servers.peek().is_none() {
+            crate::say("PostgreSQL: not measured, ENTITLEMENTS_TEST_POSTGRES_URL is not set");
         }
-        crate::say("PostgreSQL: not measured, ENTITLEMENTS_TEST_POSTGRES_URL is not set");
+        for url in servers {
+            postgres(&url).await?;
+        }
         Ok(())
     })
 }

@@ -104,8 +104,9 @@ fn report(field: &Field, section: &mut Section) -> Result<(), Failure> {
         target: Target::AtMost(bound),
         unit,
         measured,
-        limit: "the subject is read from the extensions, the rule found by the matched pattern, and the decision kept for the \
-                handler in the extensions",
+        limit: "the check itself is about 120 ns of it, a third of that the clock of the machine; the rest is the decision that \
+                is kept for the handler (an allocation, a place among the extensions, and its end), the look-ups there, and \
+                the moves of the request",
     };
     section.claims.push(over(ours.over(nothing), " ns", 150.0, "time over a layer that does nothing"));
     let more = Spread::exactly((ours.allocations - nothing.allocations).round());

@@ -14,7 +14,7 @@ const QUOTED: [&str; 11] = [
     "against a raw GET",
     "of the same rows, PostgreSQL, fsync off, 1 task",
     "with a key, PostgreSQL, fsync off, 1 task",
-    "out of a lease, against the raw UPDATE, PostgreSQL",
+    "out of a lease, against the raw UPDATE, PostgreSQL, fsync off",
     "time over a layer that does nothing",
     "against raw HMAC-SHA256",
     "per cached company",

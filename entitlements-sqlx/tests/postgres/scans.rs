@@ -119,6 +119,48 @@ async fn no_call_reads_a_whole_table() {
 /// The same counters are what they are for: a table that is read as a whole shows.
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_company_that_statistics_do_not_know_is_not_read_as_a_whole() {
+    let schema = new_schema();
+    in_schema(&schema).await.close().await;
+    let others =
+        "INSERT INTO usage_receipts (company_id, idempotency_key, receipt_id, meter, amount, at, used, split)
+        SELECT 'other ' || n % 8, 'a long key of ' || n, 'receipt ' || n, 'reports', 1, n, 1, '[]'
+        FROM generate_series(1, 4000) AS n";
+    meddle(&schema, others).await;
+    meddle(&schema, "ANALYZE usage_receipts").await;
+    let url = url(&format!("search_path={schema}&application_name={schema}"));
+    let config = PostgresConfig::from_url(&url).unwrap().with_connections(1);
+    let store = PostgresStore::connect(&config).await.unwrap();
+    let (debits, groups) = (200, 20);
+    for number in 0..debits {
+        store.debit(&debit("new", &format!("key {number}"), 1, [monthly(10_000)])).await.unwrap();
+    }
+    for number in 0..groups {
+        let group: Vec<Debit> = (0..10)
+            .map(|member| debit("new", &format!("group {number} {member}"), 1, [monthly(10_000)]))
+            .collect();
+        store.debit_group(&group).await.unwrap();
+    }
+    for number in 0..debits {
+        let receipt = receipt_id(&format!("receipt of key {number}"));
+        store.refund(&company("new"), &receipt, now()).await.unwrap().unwrap();
+    }
+    store.close().await;
+    scans(&schema).await;
+    let read: i64 = sqlx::query_scalar(
+        "SELECT sum(idx_tup_read)::bigint FROM pg_stat_user_indexes WHERE schemaname = $1 AND relname = 'usage_receipts'",
+    )
+    .bind(&schema)
+    .fetch_one(&mut stranger(&schema).await)
+    .await
+    .unwrap();
+    // A look for each key and for each foreign key, a few for each refund; all receipts for each would be tens of thousands.
+    let few = 10 * (debits + 10 * groups);
+    assert!(read < few, "{read} rows were read for {debits} debits, {groups} groups and as many refunds");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn reading_a_whole_table_shows() {
     let schema = new_schema();
     let store = in_schema(&schema).await;
