@@ -159,3 +159,29 @@ impl Clock for ManualClock {
         DateTime::from_timestamp_micros(self.micros.load(Ordering::SeqCst)).unwrap_or(DateTime::UNIX_EPOCH)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Around the ends of days, of leap years and of a century, forwards and back: the remembered day is never another's.
+    #[test]
+    fn the_remembered_day_is_the_day_of_the_calendar() {
+        let days = [0, 1, 59, 60, 789, 10_956, 11_016, 11_017, 20_786, 20_787, 47_541];
+        let seconds = [0, 1, 43_200, DAY - 1];
+        let nanos = [0, 1, 999_999_999];
+        let times = || days.iter().flat_map(|day| seconds.iter().map(move |second| day * DAY + second));
+        for second in times().chain(times().rev()) {
+            for nanos in nanos {
+                let time = Duration::new(second, nanos);
+                let expected = DateTime::<Utc>::from(SystemTime::UNIX_EPOCH + time);
+                assert_eq!(since_the_epoch(time), Some(expected), "{second} {nanos}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_beyond_the_calendar_is_none() {
+        assert_eq!(since_the_epoch(Duration::MAX), None);
+    }
+}
