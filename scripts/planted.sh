@@ -23,7 +23,7 @@ export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
 # What judges a bug in each crate: tests that need no server.
 declare -A everything=(
     [billing-stripe]="--all-features --test billing --test signature"
-    [entitlements-core]="--features testkit --lib --test catalog --test decision --test handle --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential"
+    [entitlements-core]="--features testkit --lib --test catalog --test decision --test handle --test glance --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential"
     [entitlements-redis]="--lib"
     [entitlements-sqlx]="--lib --test sqlite"
     [entitlements-tower]="--features axum,testkit --lib --test suite --test application --test allocations"

@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc};
+#[cfg(target_os = "linux")]
+use nix::time::ClockId;
 
 /// Says what time it is.
 ///
@@ -19,11 +21,56 @@ use chrono::{DateTime, Days, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta, Utc
 pub trait Clock: Debug + Send + Sync + 'static {
     /// The present instant.
     fn now(&self) -> DateTime<Utc>;
+
+    /// The present instant, as exactly as it can be had for next to nothing. What is decided at a glance holds at each
+    /// instant between its ends; where they would differ, [`now`](Self::now) is asked.
+    fn glance(&self) -> Glance {
+        Glance::at(self.now())
+    }
 }
 
 impl<C: Clock + ?Sized> Clock for Arc<C> {
     fn now(&self) -> DateTime<Utc> {
         (**self).now()
+    }
+
+    fn glance(&self) -> Glance {
+        (**self).glance()
+    }
+}
+
+/// Two instants with the present one between them, or the present one twice.
+///
+/// ```
+/// use entitlements_core::{Clock, Glance, ManualClock, SystemClock};
+///
+/// let clock = ManualClock::at("2026-11-07T09:00:00Z".parse()?);
+/// assert_eq!(clock.glance(), Glance::at(clock.now()));
+///
+/// let glance = SystemClock.glance();
+/// assert!(glance.earliest <= glance.latest);
+/// # Ok::<(), chrono::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// It is not earlier than this.
+    pub earliest: DateTime<Utc>,
+    /// It is not later than this.
+    pub latest: DateTime<Utc>,
+}
+
+impl Glance {
+    /// It is exactly `now`.
+    #[must_use]
+    pub const fn at(now: DateTime<Utc>) -> Self {
+        Self { earliest: now, latest: now }
+    }
+
+    /// Whether the present instant is known.
+    #[must_use]
+    #[inline]
+    pub fn is_exact(&self) -> bool {
+        self.earliest == self.latest
     }
 }
 
@@ -43,6 +90,26 @@ impl Clock for SystemClock {
             .and_then(since_the_epoch)
             .unwrap_or_else(|| now.into())
     }
+
+    #[cfg(target_os = "linux")]
+    fn glance(&self) -> Glance {
+        at_the_last_tick().unwrap_or_else(|| Glance::at(self.now()))
+    }
+}
+
+/// The kernel takes note of the time at every tick: a hundred to a thousand times a second, `CONFIG_HZ`. To read that is
+/// several times faster than to read the counter of the processor, see `CLOCK_REALTIME_COARSE` in `clock_getres(2)`. Ticks
+/// may be late where the machine is a guest that has to wait.
+#[cfg(target_os = "linux")]
+const TICKS_AT_LEAST: TimeDelta = TimeDelta::milliseconds(100);
+
+#[cfg(target_os = "linux")]
+#[inline]
+fn at_the_last_tick() -> Option<Glance> {
+    let tick = ClockId::CLOCK_REALTIME_COARSE.now().ok()?;
+    let since = Duration::new(tick.tv_sec().try_into().ok()?, tick.tv_nsec().try_into().ok()?);
+    let earliest = since_the_epoch(since)?;
+    Some(Glance { earliest, latest: earliest.checked_add_signed(TICKS_AT_LEAST)? })
 }
 
 /// Seconds of a day without a leap second, as machines count them.
@@ -107,6 +174,10 @@ impl<C: Clock> OffsetClock<C> {
         let _ = self.offset_micros.fetch_update(Ordering::SeqCst, Ordering::SeqCst, moved);
     }
 
+    fn moved(&self, instant: DateTime<Utc>) -> DateTime<Utc> {
+        instant.checked_add_signed(self.offset()).unwrap_or(instant)
+    }
+
     /// How far the clock is from its base.
     pub fn offset(&self) -> TimeDelta {
         TimeDelta::microseconds(self.offset_micros.load(Ordering::SeqCst))
@@ -115,8 +186,12 @@ impl<C: Clock> OffsetClock<C> {
 
 impl<C: Clock> Clock for OffsetClock<C> {
     fn now(&self) -> DateTime<Utc> {
-        let base = self.base.now();
-        base.checked_add_signed(self.offset()).unwrap_or(base)
+        self.moved(self.base.now())
+    }
+
+    fn glance(&self) -> Glance {
+        let Glance { earliest, latest } = self.base.glance();
+        Glance { earliest: self.moved(earliest), latest: self.moved(latest) }
     }
 }
 

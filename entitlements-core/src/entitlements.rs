@@ -38,10 +38,10 @@ use crate::breaker::Breaker;
 use crate::bus::Bus;
 use crate::cache::{InForce, Kept, SnapshotCache};
 use crate::catalog::{Catalog, CatalogHash};
-use crate::clock::Clock;
+use crate::clock::{Clock, Glance};
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::evaluate::{self, Explanation, UsageItem, evaluate};
+use crate::evaluate::{self, Explanation, UsageItem, evaluate, evaluate_at};
 use crate::facts::Revision;
 use crate::observer::{Event, Observer, Tier};
 use crate::policy::PolicySet;
@@ -225,39 +225,34 @@ impl Entitlements {
 
     fn warm(&self, request: &Request<'_>, at_least: Revision, max_age: TimeDelta) -> Option<Decision> {
         let begun = self.begin();
-        let now = self.now();
         let company = &request.subject.company;
         let pinned = self.0.snapshots.pin();
-        let kept = self.0.snapshots.usable(&pinned, company, now)?;
-        if kept.snapshot.seen() < at_least || is_too_old(kept, now, max_age) {
+        let mut now = self.0.clock.glance();
+        let found = self.0.snapshots.usable(&pinned, company, now);
+        let kept = match found {
+            Some(kept) => kept,
+            None if now.is_exact() => return None,
+            None => {
+                now = Glance::at(self.now());
+                self.0.snapshots.usable(&pinned, company, now)?
+            }
+        };
+        if kept.snapshot.seen() < at_least || is_too_old(kept, now.latest, max_age) {
             return None;
         }
-        self.refresh_ahead(company, kept, now);
-        // Each of these writes the decision where the caller wants it: to carry it around costs as much as to make it.
-        if begun.is_some() {
-            return Some(self.evaluate_observed(request, kept, now, begun));
+        self.refresh_ahead(company, kept, now.latest);
+        if begun.is_some() || kept.bound_to.number != self.catalogs() {
+            return Some(self.evaluate_anew(request, kept, begun));
         }
-        if kept.bound_to.number != self.catalogs() {
-            return Some(self.evaluate_anew(request, kept, now));
-        }
-        Some(evaluate(request, &kept.snapshot, &kept.bound_to.catalog, now))
+        let exactly = || self.now();
+        evaluate_at(request, &kept.snapshot, &kept.bound_to.catalog, now, exactly)
     }
 
-    /// With a catalog that was put in force after the snapshot was bound to another.
-    #[cold]
-    fn evaluate_anew(&self, request: &Request<'_>, kept: &Kept, now: DateTime<Utc>) -> Decision {
-        evaluate(request, &kept.snapshot, &self.0.catalog.load(), now)
-    }
-
+    /// For an observer, or with a catalog that was put in force after the snapshot was bound to another.
     #[inline(never)]
-    fn evaluate_observed(
-        &self,
-        request: &Request<'_>,
-        kept: &Kept,
-        now: DateTime<Utc>,
-        begun: Option<Instant>,
-    ) -> Decision {
-        let decision = self.evaluate_anew(request, kept, now);
+    fn evaluate_anew(&self, request: &Request<'_>, kept: &Kept, begun: Option<Instant>) -> Decision {
+        let now = self.now();
+        let decision = evaluate(request, &kept.snapshot, &self.0.catalog.load(), now);
         self.decided(request, &decision, Tier::Process, now, begun);
         decision
     }

@@ -40,7 +40,7 @@ pub use action::{Action, ActionSet, UnknownAction};
 pub use amount::{Amount, InvalidAmount};
 pub use cache::{CacheConfig, CacheStats};
 pub use catalog::Catalog;
-pub use clock::{Clock, ManualClock, OffsetClock, SystemClock};
+pub use clock::{Clock, Glance, ManualClock, OffsetClock, SystemClock};
 pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{
     Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LeaseTerms, Leased, LeasedMeter,

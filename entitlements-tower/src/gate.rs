@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use arc_swap::Guard;
 use chrono::{DateTime, Utc};
 use entitlements_core::catalog::{Consume, Unmatched};
 use entitlements_core::{Action, Context, Decision, Entitlements, Request, Subject};
@@ -17,7 +18,7 @@ use crate::charge::Charges;
 use crate::coverage::Coverage;
 use crate::denial::Denial;
 use crate::fail::FailMode;
-use crate::identity::{Identify, IdentityError};
+use crate::identity::{Identify, Identity, IdentityError};
 use crate::key::CallersKey;
 use crate::limits::{self, Shown};
 use crate::matching::{RequestPath, RouteParams};
@@ -115,6 +116,11 @@ impl Gate {
         &self.0.shared
     }
 
+    /// The rules in force.
+    pub(crate) fn rules(&self) -> Guard<Arc<Rules>> {
+        self.0.table.rules(&self.shared().entitlements)
+    }
+
     /// Says whether the request passes, is refused, or must be asked about. Nothing is charged yet.
     ///
     /// ```
@@ -143,7 +149,7 @@ impl Gate {
     /// ```
     #[must_use]
     pub fn begin(&self, parts: &Parts) -> Verdict {
-        let rules = self.0.table.rules(&self.shared().entitlements);
+        let rules = self.rules();
         let mut decision = None;
         match self.decide(&rules, parts, &mut decision) {
             Begun::Pass => Verdict::Pass,
@@ -153,11 +159,14 @@ impl Gate {
         }
     }
 
-    /// The same for the layer. What is allowed at once, and leaves nothing to do afterwards, gets no ticket: its decision is
-    /// among the extensions already.
-    pub(crate) fn begin_lightly(&self, parts: &mut Parts) -> Begun<Option<Box<Ticket>>> {
-        let rules = self.0.table.rules(&self.shared().entitlements);
-        let mut decision = None;
+    /// The same for the layer, which may know the decision. What is allowed at once, and leaves nothing to do afterwards,
+    /// gets no ticket: its decision is among the extensions already.
+    pub(crate) fn begin_lightly(
+        &self,
+        parts: &mut Parts,
+        mut decision: Option<Decision>,
+    ) -> Begun<Option<Box<Ticket>>> {
+        let rules = self.rules();
         let allowed = match self.decide(&rules, parts, &mut decision) {
             Begun::Allowed(allowed) => allowed,
             Begun::Pass => return Begun::Pass,
@@ -188,8 +197,8 @@ impl Gate {
         parts: &'a Parts,
         decision: &mut Option<Decision>,
     ) -> Begun<Allowed<'a>> {
-        let Some(rule) = rules.of(parts) else {
-            self.0.table.watch.unmatched(RequestPath::matched_of(parts));
+        let Some(rule) = rules.of(&parts.method, &parts.uri, &parts.extensions) else {
+            self.0.table.watch.unmatched(RequestPath::matched_of(&parts.extensions));
             return match rules.unmatched {
                 Unmatched::Allow => Begun::Pass,
                 Unmatched::Deny => {
@@ -224,7 +233,9 @@ impl Gate {
                 Ok(read) => read,
                 Err(denial) => return Begun::Deny(denial),
             };
-        *decision = self.decide_warm(rule, &subject, &question);
+        if decision.is_none() {
+            *decision = self.decide_warm(rule, &subject, &question);
+        }
         if let Some(warm) = decision {
             pending::note(rule, span, warm);
             if warm.is_allowed() {
@@ -313,9 +324,12 @@ impl Gate {
 
     fn subject<'a>(&self, parts: &'a Parts) -> Result<Cow<'a, Subject>, Denial> {
         let shared = self.shared();
-        match shared.identify.subject(parts) {
-            Ok(Some(subject)) => return Ok(subject),
-            Ok(None) => tracing::info!("denied: nobody who is known asks"),
+        if let Some(subject) = shared.identify.at_hand(&parts.extensions) {
+            return Ok(Cow::Borrowed(subject));
+        }
+        match shared.identify.identify(parts) {
+            Ok(Identity::Subject(subject)) => return Ok(Cow::Owned(subject)),
+            Ok(Identity::Anonymous) => tracing::info!("denied: nobody who is known asks"),
             Err(error @ IdentityError::MissingLayer { .. }) => {
                 if !shared.said_missing.swap(true, Ordering::Relaxed) {
                     tracing::error!(%error, "requests cannot be identified (said once)");

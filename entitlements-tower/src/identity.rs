@@ -1,15 +1,14 @@
 //! Identity: who asks. Authentication has happened before; this only reads what it found.
 
 use std::any::type_name;
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 
 use entitlements_core::Subject;
 use entitlements_core::id::{CompanyId, UserId};
-use http::HeaderMap;
 use http::header::HeaderName;
 use http::request::Parts;
+use http::{Extensions, HeaderMap};
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,17 +74,11 @@ pub trait Identify: Send + Sync + 'static {
     /// [`IdentityError`] when it cannot be said; nobody at all is [`Identity::Anonymous`], not an error.
     fn identify(&self, parts: &Parts) -> Result<Identity, IdentityError>;
 
-    /// Who asks, without a copy where the subject is among the extensions as it is; `None` for nobody. It is what gates
-    /// call, and says the same as [`identify`](Self::identify).
-    ///
-    /// # Errors
-    ///
-    /// As `identify`.
-    fn subject<'a>(&self, parts: &'a Parts) -> Result<Option<Cow<'a, Subject>>, IdentityError> {
-        Ok(match self.identify(parts)? {
-            Identity::Subject(subject) => Some(Cow::Owned(subject)),
-            Identity::Anonymous => None,
-        })
+    /// Who asks, where an earlier layer has put the subject itself among the extensions: then nothing is copied. `None`
+    /// says nothing, and [`identify`](Self::identify) is asked; whoever is found here is who it would say.
+    fn at_hand<'a>(&self, extensions: &'a Extensions) -> Option<&'a Subject> {
+        let _ = extensions;
+        None
     }
 }
 
@@ -169,14 +162,8 @@ where
         }
     }
 
-    fn subject<'a>(&self, parts: &'a Parts) -> Result<Option<Cow<'a, Subject>>, IdentityError> {
-        if let (Some(at_hand), Some(extension)) = (self.at_hand, parts.extensions.get::<T>()) {
-            return Ok(Some(Cow::Borrowed(at_hand(extension))));
-        }
-        Ok(match self.identify(parts)? {
-            Identity::Subject(subject) => Some(Cow::Owned(subject)),
-            Identity::Anonymous => None,
-        })
+    fn at_hand<'a>(&self, extensions: &'a Extensions) -> Option<&'a Subject> {
+        self.at_hand.and_then(|at_hand| extensions.get::<T>().map(at_hand))
     }
 }
 

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+mod at_once;
 mod bill;
 mod builder;
 mod charge;

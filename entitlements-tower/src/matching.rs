@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::request::Parts;
+use http::{Extensions, Uri};
 use percent_encoding::percent_decode_str;
 
 use crate::pattern::ends_in_catch_all;
@@ -18,31 +19,35 @@ pub(crate) struct RequestPath<'a> {
 
 impl<'a> RequestPath<'a> {
     pub(crate) fn of(parts: &'a Parts) -> Self {
-        Self { matched: Self::matched_of(parts), raw: Self::raw_of(parts) }
+        Self::of_head(&parts.uri, &parts.extensions)
+    }
+
+    pub(crate) fn of_head(uri: &'a Uri, extensions: &'a Extensions) -> Self {
+        Self { matched: Self::matched_of(extensions), raw: Self::raw_of(uri, extensions) }
     }
 
     /// The pattern by which the router chose the handler.
     #[cfg(feature = "axum")]
-    pub(crate) fn matched_of(parts: &'a Parts) -> Option<&'a str> {
-        parts.extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
+    pub(crate) fn matched_of(extensions: &'a Extensions) -> Option<&'a str> {
+        extensions.get::<axum::extract::MatchedPath>().map(axum::extract::MatchedPath::as_str)
     }
 
     #[cfg(feature = "axum")]
-    fn raw_of(parts: &'a Parts) -> &'a str {
+    fn raw_of(uri: &'a Uri, extensions: &'a Extensions) -> &'a str {
         // Inside a nested router the prefix is cut off the request's own URI.
-        let original = parts.extensions.get::<axum::extract::OriginalUri>();
-        original.map_or(&parts.uri, |original| &original.0).path()
+        let original = extensions.get::<axum::extract::OriginalUri>();
+        original.map_or(uri, |original| &original.0).path()
     }
 
     /// The pattern by which the router chose the handler: it cannot be known.
     #[cfg(not(feature = "axum"))]
-    pub(crate) const fn matched_of(_: &'a Parts) -> Option<&'a str> {
+    pub(crate) const fn matched_of(_: &'a Extensions) -> Option<&'a str> {
         None
     }
 
     #[cfg(not(feature = "axum"))]
-    fn raw_of(parts: &'a Parts) -> &'a str {
-        parts.uri.path()
+    fn raw_of(uri: &'a Uri, _: &'a Extensions) -> &'a str {
+        uri.path()
     }
 
     /// The texts to look up, best first.

@@ -7,8 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use entitlements_core::catalog::{CatalogHash, Consume, FeatureKind, Require, Unmatched};
 use entitlements_core::{Action, Catalog};
-use http::Method;
-use http::request::Parts;
+use http::{Extensions, Method, Uri};
 use rustc_hash::FxHashMap;
 
 use crate::matching::RequestPath;
@@ -77,6 +76,12 @@ impl CompiledRule {
     /// Whether the rule asks for anything.
     pub(crate) const fn gates(&self) -> bool {
         self.require.is_some() || self.consume.is_some() || self.track.is_some()
+    }
+
+    /// What it requires, if it asks for nothing else and reads nothing else from requests.
+    pub(crate) fn requires_only(&self) -> Option<&Require> {
+        let alone = self.consume.is_none() && self.track.is_none() && self.resource.is_none();
+        self.require.as_ref().filter(|_| alone)
     }
 
     pub(crate) fn hit(&self) {
@@ -197,11 +202,16 @@ impl Rules {
 
 impl Rules {
     /// The rule of the request with that head.
-    pub(crate) fn of(&self, parts: &Parts) -> Option<&Arc<CompiledRule>> {
+    pub(crate) fn of(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        extensions: &Extensions,
+    ) -> Option<&Arc<CompiledRule>> {
         // A router's pattern comes first, unless it ends in a catch-all; and none of these does.
-        let by_pattern = RequestPath::matched_of(parts)
-            .and_then(|matched| self.tree(&parts.method).by_pattern.get(matched));
-        by_pattern.or_else(|| self.find(&parts.method, &RequestPath::of(parts)))
+        let by_pattern =
+            RequestPath::matched_of(extensions).and_then(|matched| self.tree(method).by_pattern.get(matched));
+        by_pattern.or_else(|| self.find(method, &RequestPath::of_head(uri, extensions)))
     }
 
     fn tree(&self, method: &Method) -> &Tree {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use entitlements_core::Decision;
 use http::{Extensions, Request, Response};
 use tower_service::Service;
 
@@ -63,9 +64,30 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: Request<A>) -> Self::Future {
+    fn call(&mut self, mut request: Request<A>) -> Self::Future {
+        let gate = &self.shell.gate;
+        let known = gate.decide_at_once(request.method(), request.uri(), request.extensions());
+        if let Some(decision) = known {
+            if decision.is_allowed() {
+                request.extensions_mut().insert(decision);
+                let later = self.let_extractors_ask(request.extensions_mut());
+                return ResponseFuture::passed(&mut self.inner, request, later);
+            }
+            return self.begin(request, Some(decision));
+        }
+        self.begin(request, None)
+    }
+}
+
+impl<S, D> EntitlementService<S, D> {
+    /// Begins what has no short way.
+    fn begin<A, B>(&mut self, request: Request<A>, known: Option<Decision>) -> ResponseFuture<S, A, D>
+    where
+        S: Service<Request<A>, Response = Response<B>> + Clone,
+        D: Deny<B>,
+    {
         let (mut parts, body) = request.into_parts();
-        match self.shell.gate.begin_lightly(&mut parts) {
+        match self.shell.gate.begin_lightly(&mut parts, known) {
             Begun::Pass | Begun::Allowed(None) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)

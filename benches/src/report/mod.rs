@@ -18,8 +18,8 @@ const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/report");
 const HOW_TO_READ: &str = "\
 Contenders take turns in one process, round by round, and their answers are compared before anything is timed. A figure is the \
 median of the rounds. A ratio is taken within each round, and its median is shown with the quartiles of the rounds: what else \
-the machine did meanwhile it did to both sides. Allocations are those of the thread that asks; counting them costs every side \
-a nanosecond or two for each. Cedar switches on `preserve_order` of serde_json, which every side then has; a run with \
+the machine did meanwhile it did to both sides. Allocations are those of the thread that asks, counted \
+in a turn that is not timed. Cedar switches on `preserve_order` of serde_json, which every side then has; a run with \
 `--no-default-features` has no peers and not that. The targets are those of the project, and were set before the figures were \
 taken.";
 

@@ -26,6 +26,7 @@ pub(crate) use index::Pinned;
 use index::{Evictions, Index};
 
 use crate::catalog::Catalog;
+use crate::clock::Glance;
 use crate::id::CompanyId;
 use crate::snapshot::Snapshot;
 
@@ -128,7 +129,7 @@ impl SnapshotCache {
         &self,
         pinned: &'a Pinned<'_>,
         company: &CompanyId,
-        now: DateTime<Utc>,
+        now: Glance,
     ) -> Option<&'a Arc<Kept>> {
         let kept = pinned.get(company).filter(|kept| self.is_usable(kept, now))?;
         let uses = self.hits.raise();
@@ -140,7 +141,7 @@ impl SnapshotCache {
 
     /// The same, to be held for longer.
     pub(crate) fn get(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
-        self.usable(&self.pin(), company, now).cloned()
+        self.usable(&self.pin(), company, Glance::at(now)).cloned()
     }
 
     /// Tells the cache that somebody uses the company.
@@ -154,7 +155,7 @@ impl SnapshotCache {
 
     /// The same, without counting it.
     pub(crate) fn young(&self, company: &CompanyId, now: DateTime<Utc>) -> Option<Arc<Kept>> {
-        self.entries.as_ref()?.peek(company).filter(|kept| self.is_usable(kept, now))
+        self.entries.as_ref()?.peek(company).filter(|kept| self.is_usable(kept, Glance::at(now)))
     }
 
     /// A call found nothing that could be used.
@@ -162,9 +163,9 @@ impl SnapshotCache {
         self.misses.raise();
     }
 
-    fn is_usable(&self, kept: &Kept, now: DateTime<Utc>) -> bool {
+    fn is_usable(&self, kept: &Kept, now: Glance) -> bool {
         // A clock that went backwards proves nothing about the age.
-        kept.asked_at <= now && now < kept.too_old_at && self.knows_the_policies(kept)
+        kept.asked_at <= now.earliest && now.latest < kept.too_old_at && self.knows_the_policies(kept)
     }
 
     fn knows_the_policies(&self, kept: &Kept) -> bool {
@@ -202,7 +203,7 @@ impl SnapshotCache {
             return self.load(now, bound_to, load).await;
         };
         if let Some(kept) = entries.peek(company)
-            && !self.is_usable(&kept, now)
+            && !self.is_usable(&kept, Glance::at(now))
         {
             self.remove_same(entries, company, &kept);
         }

@@ -72,16 +72,21 @@ impl Entitlements {
     }
 
     /// Loads a company again in the background, if it is in use and its facts will soon be too old.
+    #[inline]
     pub(super) fn refresh_ahead(&self, company: &CompanyId, kept: &Kept, now: DateTime<Utc>) {
-        let Some(runtime) = &self.0.runtime else { return };
-        if !SnapshotCache::wants_refresh(kept, now) {
-            return;
+        if SnapshotCache::wants_refresh(kept, now) {
+            self.refresh(company);
         }
+    }
+
+    #[cold]
+    fn refresh(&self, company: &CompanyId) {
+        let Some(runtime) = &self.0.runtime else { return };
         if self.0.refreshes.fetch_add(1, Ordering::Relaxed) >= MAX_REFRESHES {
             self.0.refreshes.fetch_sub(1, Ordering::Relaxed);
             return;
         }
-        let (handle, company) = (self.clone(), company.clone());
+        let (handle, company, now) = (self.clone(), company.clone(), self.now());
         runtime.spawn(Box::pin(async move {
             let in_force = handle.in_force();
             let load = handle.load(&company, &in_force.catalog, now);

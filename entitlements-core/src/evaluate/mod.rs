@@ -30,6 +30,7 @@ pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
 use crate::catalog::{Catalog, Feature, FeatureKind};
+use crate::clock::Glance;
 use crate::decision::{Decision, Reason, Source};
 use crate::policy::Attributes;
 use crate::request::Request;
@@ -52,6 +53,7 @@ use outcome::{Outcome, Shown};
 ///
 /// A snapshot that was bound to another catalog is bound anew first: right, but slower.
 #[must_use]
+#[inline]
 pub fn evaluate(
     request: &Request<'_>,
     snapshot: &Snapshot,
@@ -59,7 +61,7 @@ pub fn evaluate(
     now: DateTime<Utc>,
 ) -> Decision {
     if !snapshot.is_bound_to(catalog) {
-        return evaluate_anew(request, snapshot, catalog, now);
+        return evaluate_anew(request, &snapshot.rebind(catalog), catalog, now);
     }
     let Some(feature) = catalog.feature(request.feature) else {
         return unknown(request, snapshot, catalog, now);
@@ -94,14 +96,35 @@ pub fn evaluate(
     }
 }
 
+/// The same at an instant of which not more than a [`Glance`] is known: the decision for its beginning, if it still holds at
+/// its end, and otherwise the one for the exact instant.
+///
+/// It is written where the caller looks for it, since to carry it around costs as much as to make it.
+#[inline(never)]
+pub(crate) fn evaluate_at(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: Glance,
+    exactly: impl FnOnce() -> DateTime<Utc>,
+) -> Option<Decision> {
+    let mut decision = Some(evaluate(request, snapshot, catalog, now.earliest));
+    let changes_at = decision.as_ref().and_then(|decision| decision.expires_at);
+    if changes_at.is_some_and(|at| at <= now.latest) && !now.is_exact() {
+        decision = Some(evaluate_anew(request, snapshot, catalog, exactly()));
+    }
+    decision
+}
+
 #[cold]
+#[inline(never)]
 fn evaluate_anew(
     request: &Request<'_>,
     snapshot: &Snapshot,
     catalog: &Catalog,
     now: DateTime<Utc>,
 ) -> Decision {
-    evaluate(request, &snapshot.rebind(catalog), catalog, now)
+    evaluate(request, snapshot, catalog, now)
 }
 
 /// Everything the steps look at.

@@ -1,17 +1,22 @@
 //! Requests about companies whose facts are in memory: they are decided at once.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
-use entitlements_core::Decision;
+use entitlements_core::observer::{Event, Observer};
+use entitlements_core::policy::Policy;
 use entitlements_core::store::StoreErrorKind;
-use entitlements_tower::{FailMode, Rule, Verdict};
+use entitlements_core::{Decision, Entitlements};
+use entitlements_tower::{EntitlementLayer, FailMode, Rule, Verdict};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
 use tower::limit::ConcurrencyLimit;
 use tower::{Layer, Service, ServiceExt};
 
 use crate::probe::Probe;
 use crate::store::Weather;
-use crate::world::{World, request};
+use crate::world::{World, catalog, request};
 
 #[tokio::test]
 async fn what_is_only_required_is_decided_at_once() {
@@ -85,4 +90,85 @@ async fn what_is_decided_at_once_is_still_tracked_and_says_what_is_left() {
     layer.layer(Probe::answering(200)).oneshot(request("GET", "/tracked", "pro-co")).await.unwrap();
     layer.flush().await;
     assert_eq!(world.used("pro-co", "tokens").await, 14);
+}
+
+/// Answers with the decision that it finds, as text.
+fn telling() -> Probe {
+    Probe::new(|request| async move {
+        Ok(http::Response::new(format!("{:?}", request.extensions().get::<Decision>())))
+    })
+}
+
+/// What a service answers to every company, route, method and region, and what its layer has counted.
+async fn answers(layer: &EntitlementLayer) -> Vec<(StatusCode, HeaderMap, String)> {
+    let service = layer.layer(telling());
+    let mut answers = Vec::new();
+    for company in ["starter-co", "pro-co", "lapsed-co", "never-seen-co"] {
+        for uri in ["/boardroom", "/export", "/unsold", "/files/7", "/both", "/free", "//boardroom/"] {
+            for (method, region) in [("GET", None), ("POST", Some("eu")), ("HEAD", Some("us")), ("PUT", None)]
+            {
+                let mut request = request(method, uri, company);
+                if let Some(region) = region {
+                    let circumstances = entitlements_core::Context::default().with("region", region);
+                    request.extensions_mut().insert(circumstances);
+                }
+                let (head, body) = service.clone().oneshot(request).await.unwrap().into_parts();
+                answers.push((head.status, head.headers, body));
+            }
+        }
+    }
+    answers
+}
+
+#[tokio::test]
+async fn the_short_way_answers_as_the_long_one_does() {
+    let mut seen = Vec::new();
+    for long in [false, true] {
+        let world = World::warm().await;
+        let policy = json!({"id": "eu", "effect": "allow", "target": {"features": ["unsold"]},
+            "condition": {"eq": ["context.region", "eu"]}});
+        world.entitlements.insert_policy(&Policy::from_json(&policy).unwrap()).await.unwrap();
+        let files = Rule::new("/files/{id}").require("export").resource_from_param("id");
+        let builder = world.builder(FailMode::Closed).route(files);
+        // Whoever decides about actions sees each request, and here leaves all as it is.
+        let layer = if long { builder.action(|_| None).build() } else { builder.build() }.unwrap();
+        seen.push((answers(&layer).await, answers(&layer).await, layer.coverage()));
+    }
+    let (first, second) = (&seen[0], &seen[1]);
+    assert_eq!(first.0, second.0);
+    assert_eq!(first.1, second.1);
+    assert_eq!(first.2.rules, second.2.rules);
+    assert!(first.1.iter().any(|(status, ..)| status.is_success()));
+    assert!(first.1.iter().any(|(_, _, body)| body.contains("AllowedByPolicy")));
+    assert!(first.1.iter().any(|(status, ..)| *status == 402));
+}
+
+#[derive(Debug, Default)]
+struct Counting(AtomicUsize);
+
+impl Observer for Counting {
+    fn observe(&self, event: &Event<'_>) {
+        if matches!(event, Event::Decided { .. }) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_request_is_observed_once() {
+    let mut world = World::warm().await;
+    let counting = Arc::new(Counting::default());
+    world.entitlements = Entitlements::builder(catalog())
+        .store(world.store.clone())
+        .clock(Arc::clone(&world.clock))
+        .observer(Arc::clone(&counting))
+        .build();
+    let service = world.layer().layer(Probe::answering(200));
+    let ask = |company: &'static str| service.clone().oneshot(request("GET", "/boardroom", company));
+    for company in ["pro-co", "starter-co"] {
+        let before = counting.0.load(Ordering::SeqCst);
+        ask(company).await.unwrap();
+        ask(company).await.unwrap();
+        assert_eq!(counting.0.load(Ordering::SeqCst), before + 2, "{company}");
+    }
 }
