@@ -65,10 +65,16 @@ where
     S: Service<Request<A>>,
 {
     /// Calls the inner service, which is ready.
+    #[inline]
     pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
-        if later.is_none() {
-            return Self { state: State::Passed { inner: ready.call(request), later } };
+        if later.is_some() {
+            return Self::watched(ready, request, later);
         }
+        Self { state: State::Passed { inner: ready.call(request), later: None } }
+    }
+
+    /// The same while somebody waits for how it ends.
+    fn watched(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
         let watch = Watch { ticket: None, later };
         let inner = ready.call(request);
         let (_, later) = watch.seen_off();

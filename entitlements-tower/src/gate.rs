@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use arc_swap::Guard;
 use chrono::{DateTime, Utc};
 use entitlements_core::catalog::{Consume, Unmatched};
 use entitlements_core::{Action, Context, Decision, Entitlements, Request, Subject};
@@ -27,7 +26,7 @@ use crate::read;
 use crate::rule::Rule;
 use crate::rules::{CompiledRule, RuleError, Rules};
 use crate::settle::{SettlementStats, Settlements};
-use crate::table::{RuleSource, Table};
+use crate::table::{InForce, RuleSource, Table};
 use crate::ticket::Ticket;
 use crate::trace;
 
@@ -117,7 +116,7 @@ impl Gate {
     }
 
     /// The rules in force.
-    pub(crate) fn rules(&self) -> Guard<Arc<Rules>> {
+    pub(crate) fn rules(&self) -> InForce<'_> {
         self.0.table.rules(&self.shared().entitlements)
     }
 

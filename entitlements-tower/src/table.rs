@@ -1,5 +1,6 @@
 //! The rules in force: they follow the catalog.
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -37,12 +38,36 @@ impl RuleSource {
     }
 }
 
+/// The rules in force, for as long as a request needs them.
+pub(crate) enum InForce<'a> {
+    First(&'a Rules),
+    Current(Guard<Arc<Rules>>),
+}
+
+impl Deref for InForce<'_> {
+    type Target = Rules;
+
+    #[inline]
+    fn deref(&self) -> &Rules {
+        match self {
+            Self::First(rules) => rules,
+            Self::Current(rules) => rules,
+        }
+    }
+}
+
 /// The rules in force.
 #[derive(Debug)]
 pub(crate) struct Table {
     source: RuleSource,
+    /// The rules that the gate was built with. Most processes never have others, and these are found without counting
+    /// who uses them.
+    first: Arc<Rules>,
+    /// The number of the catalog that was in force then.
+    first_number: u64,
+    /// The rules of the last catalog whose rules could be used.
     current: ArcSwap<Rules>,
-    /// The number of the last catalog that `current` was compared with.
+    /// The number of the last catalog that was looked at.
     seen: AtomicU64,
     /// The last catalog whose rules were refused, so that it is reported once. Locked while rules are compiled.
     refused: Mutex<Option<CatalogHash>>,
@@ -52,17 +77,24 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(source: RuleSource, entitlements: &Entitlements) -> Result<Self, RuleError> {
         let watch = Watch::default();
-        let seen = entitlements.catalogs();
-        let current = ArcSwap::from_pointee(source.compile(&entitlements.catalog(), &watch)?);
-        Ok(Self { source, current, seen: AtomicU64::new(seen), refused: Mutex::new(None), watch })
+        let first_number = entitlements.catalogs();
+        let first = Arc::new(source.compile(&entitlements.catalog(), &watch)?);
+        let current = ArcSwap::new(Arc::clone(&first));
+        let (seen, refused) = (AtomicU64::new(first_number), Mutex::new(None));
+        Ok(Self { source, first, first_number, current, seen, refused, watch })
     }
 
     /// The rules for the catalog in force, or the last ones that could be compiled.
-    pub(crate) fn rules(&self, entitlements: &Entitlements) -> Guard<Arc<Rules>> {
-        if self.seen.load(Ordering::Acquire) != entitlements.catalogs() {
+    #[inline]
+    pub(crate) fn rules(&self, entitlements: &Entitlements) -> InForce<'_> {
+        let number = entitlements.catalogs();
+        if number == self.first_number {
+            return InForce::First(&self.first);
+        }
+        if self.seen.load(Ordering::Acquire) != number {
             self.follow(entitlements);
         }
-        self.current.load()
+        InForce::Current(self.current.load())
     }
 
     /// Compiles the rules of a catalog that was put in force. One request does it; the others go on with the rules that they
