@@ -8,7 +8,8 @@ use super::audit::Log;
 use super::outbox::Outbox;
 use super::reservations::Reserved;
 use crate::Amount;
-use crate::billing::{BillingEvent, Customer, Invoice, Operation, OperationResult, PlanFeature};
+use crate::audit::PSEUDONYM;
+use crate::billing::{BillingEvent, Customer, Invoice, NewEvent, Operation, OperationResult, PlanFeature};
 use crate::bucket::Bucket;
 use crate::facts::{PlanChange, Revision};
 use crate::grant::Grant;
@@ -53,6 +54,13 @@ pub(super) struct Billing {
 }
 
 impl Billing {
+    /// Whether an event is about a customer of a company that was erased.
+    pub(super) fn is_of_the_erased(&self, event: &NewEvent) -> bool {
+        let id = event.customer.as_deref().and_then(|id| CustomerId::new(id).ok());
+        let customer = id.and_then(|id| self.customers.get(&id));
+        customer.is_some_and(|customer| customer.company.as_str().starts_with(PSEUDONYM))
+    }
+
     /// Whether something is kept about a company, beside its fence.
     pub(super) fn names(&self, company: &CompanyId) -> bool {
         self.customers.values().any(|customer| customer.company == *company)
@@ -62,7 +70,6 @@ impl Billing {
 }
 
 /// The lock of a company.
-#[derive(Default)]
 pub(super) struct Lease {
     pub(super) fence: u64,
     /// Until when somebody holds it.

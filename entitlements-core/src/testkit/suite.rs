@@ -241,7 +241,9 @@ macro_rules! store_suite {
             a_trace_is_enough_to_be_erased
             an_erased_company_is_erased_again_when_it_comes_back
             erased_entries_stay_under_a_pseudonym
+            late_entries_of_an_erased_company_are_nobodys
             old_receipts_expire
+            retention_leaves_no_units_set_aside
             what_is_left_of_an_erasure_expires
             racing_erasures_erase_once
             debits_during_an_erasure_are_counted_or_gone
