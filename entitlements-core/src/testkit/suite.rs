@@ -278,14 +278,16 @@ macro_rules! store_case {
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         $(#[$attribute])*
         async fn $case() {
-            let store = ::std::sync::Arc::new(<$harness as $crate::testkit::Harness>::start().await);
-            let capabilities = <$harness as $crate::testkit::Harness>::CAPABILITIES;
-            let missing = $crate::testkit::missing(capabilities, stringify!($module), stringify!($case));
+            let missing = $crate::testkit::missing(
+                <$harness as $crate::testkit::Harness>::CAPABILITIES, stringify!($module), stringify!($case)
+            );
             if missing.is_empty() {
-                return $crate::testkit::$module::$case(&store).await;
+                let store = <$harness as $crate::testkit::Harness>::start().await;
+                $crate::testkit::$module::$case(&::std::sync::Arc::new(store)).await;
             }
             for part in missing {
-                $crate::testkit::refusal::is_refused(&store, part).await;
+                let store = <$harness as $crate::testkit::Harness>::start().await;
+                $crate::testkit::refusal::is_refused(&::std::sync::Arc::new(store), part).await;
             }
         }
     };
