@@ -75,6 +75,7 @@ const NEEDED: [(&str, Part); 10] = [
 
 /// The parts that a case needs and that a store does not do: each has to be refused instead.
 #[doc(hidden)]
+#[must_use]
 pub fn missing(capabilities: Capabilities, module: &str, case: &str) -> Vec<Part> {
     let is_about = |name: &str| match name.split_once("::") {
         Some(name) => name == (module, case),

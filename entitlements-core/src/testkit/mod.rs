@@ -23,6 +23,9 @@
 //! # fn main() {}
 //! ```
 //!
+//! To write a store, begin with the example `ordered_store` of this crate (`examples/ordered_store/main.rs`): a small one that
+//! is complete and correct, in ordered maps behind one lock, and has the suite as its tests.
+//!
 //! Cases are plain functions over a fresh store; one that fails panics and says what it expected. No case sleeps or
 //! reads a clock.
 //!
