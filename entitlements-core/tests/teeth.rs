@@ -9,16 +9,26 @@ use std::sync::Arc;
 use entitlements_core::MemoryStore;
 use entitlements_core::testkit::{
     agrees_with_memory, alert, audit, billing, debit, erasure, gauge, grant, group, policy, race, receipt,
-    record, reservation, snapshot,
+    record, refusal, reservation, snapshot,
 };
 use wrong::Wrong;
 
+/// A store without the mistake: the one in memory, or one that is wrong elsewhere.
+macro_rules! right {
+    () => {
+        MemoryStore::default()
+    };
+    ($right:ident) => {
+        wrong::Store::new(Wrong::$right)
+    };
+}
+
 /// Whether a case fails on a store that is wrong in one way, and passes on one that is not.
 macro_rules! caught {
-    ($($name:ident: $wrong:ident by $module:ident::$case:ident;)+) => {$(
+    ($($name:ident: $wrong:ident by $module:ident::$case:ident $(unlike $right:ident)?;)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            $module::$case(&Arc::new(MemoryStore::default())).await;
+            $module::$case(&Arc::new(right!($($right)?))).await;
             let store = Arc::new(wrong::Store::new(Wrong::$wrong));
             let verdict = tokio::spawn(async move { $module::$case(&store).await }).await;
             assert!(verdict.unwrap_err().is_panic());
@@ -79,6 +89,10 @@ caught! {
     claiming_an_event_again_is_caught: ClaimsAgain by billing::an_event_is_claimed_by_one;
     finishing_an_event_late_is_caught: FinishesLate by billing::a_late_attempt_ends_nothing;
     adding_to_plan_features_is_caught: AddsPlanFeatures by billing::plan_features_are_replaced_as_a_whole;
+    refusing_what_is_claimed_is_caught: RefusesWhatItClaims by gauge::holders_fill_a_gauge_up_to_its_limit;
+    // Of what it disclaims, a store that refuses it is right.
+    doing_what_is_disclaimed_is_caught: DoesWhatItDisclaims by refusal::gauges_are_refused unlike RefusesWhatItClaims;
+    doing_what_is_refused_is_caught: DoesWhatItRefuses by refusal::gauges_are_refused unlike RefusesWhatItClaims;
 }
 
 #[tokio::test]
