@@ -11,8 +11,8 @@ use sqlx::postgres::PgRow;
 
 use super::transaction::Run;
 use super::{PostgresStore, Typed, sql};
-use crate::error::corrupt;
 use crate::alerts;
+use crate::error::corrupt;
 use crate::receipts::{self, events_json};
 use crate::rows::{AlertRow, ReceiptRow, one};
 
