@@ -67,7 +67,9 @@ impl Seen {
 #[async_trait]
 impl AlertSink for Seen {
     async fn send(&self, alert: &UsageAlert) -> bool {
-        self.companies.lock().unwrap().push(alert.company.to_string());
+        let mut companies = self.companies.lock().unwrap();
+        companies.push(alert.company.to_string());
+        assert!(companies.len() < 100, "it never ends: {companies:?}");
         self.refuses != Some(alert.company.as_str())
     }
 }
