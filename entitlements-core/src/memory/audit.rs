@@ -166,7 +166,7 @@ impl State {
             }
             stays
         });
-        self.alerts.retain(|alert| alert.company != *company);
+        self.alerts.retain(|waiting| waiting.alert.company != *company);
         self.raised.retain(|key| !key.is_of(company));
         let billing = &mut self.billing;
         billing.locks.remove(company);

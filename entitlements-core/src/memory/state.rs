@@ -33,7 +33,7 @@ pub(super) struct State {
     pub(super) grants: HashMap<GrantId, GrantPlace>,
     pub(super) subscriptions: HashMap<SubscriptionId, CompanyId>,
     pub(super) history: HashMap<SubscriptionId, Vec<(DateTime<Utc>, Subscription)>>,
-    pub(super) alerts: Vec<UsageAlert>,
+    pub(super) alerts: Vec<Waiting>,
     pub(super) raised: HashSet<AlertKey>,
     pub(super) log: Log,
     pub(super) billing: Billing,
@@ -157,6 +157,13 @@ impl From<&Split> for CounterKey {
 pub(super) struct Count {
     pub(super) period_end: Option<DateTime<Utc>>,
     pub(super) used: Amount,
+}
+
+/// An alert that was not acknowledged.
+pub(super) struct Waiting {
+    pub(super) alert: UsageAlert,
+    /// Until when it is somebody's; `None` if nobody has claimed it.
+    pub(super) claimed_until: Option<DateTime<Utc>>,
 }
 
 /// Names an alert: one per counter and threshold.

@@ -132,6 +132,9 @@ macro_rules! store_suite {
             extreme_thresholds_are_no_special_case
             alerts_wait_until_they_are_acknowledged
             one_alert_is_acknowledged_at_a_time
+            a_claimed_alert_is_nobody_elses
+            an_alert_that_was_not_acknowledged_comes_back
+            what_nobody_had_yet_is_claimed_first
         }
         $crate::store_cases! { [$(#[$attribute])*] $harness, gauge:
             an_unused_gauge_is_zero
@@ -206,6 +209,7 @@ macro_rules! store_suite {
             racing_refunds_give_back_once
             racing_debits_and_refunds_balance
             racing_debits_raise_one_alert
+            racing_claims_never_share_an_alert
             racing_companies_get_their_own_limit
             racing_duplicates_over_other_counters_count_once
             racing_debits_in_opposite_orders_all_succeed

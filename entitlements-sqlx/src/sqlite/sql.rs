@@ -12,6 +12,7 @@ statements! {
     AUDIT_ROWS = "sqlite/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     BILL_METERS = "sqlite/bill_meters.sql";
+    CLAIM_ALERTS = "sqlite/claim_alerts.sql";
     CLAIM_EVENT = "claim_event.sql";
     CLAIM_USAGE = "sqlite/claim_usage.sql";
     COUNT_DECISIONS = "count_decisions.sql";
