@@ -45,7 +45,14 @@ pub(crate) struct Company {
     /// What was raised once: the counter, with the threshold as percent and as units.
     pub(crate) raised: BTreeSet<(CounterKey, u16, Amount)>,
     /// What nobody has acknowledged, oldest first.
-    pub(crate) alerts: Vec<UsageAlert>,
+    pub(crate) alerts: Vec<Waiting>,
+}
+
+/// An alert, and until when somebody has claimed it.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) alert: UsageAlert,
+    pub(crate) claimed_until: Option<DateTime<Utc>>,
 }
 
 /// Names a counter of a company: the meter, what fills it, and the start of the period.

@@ -12,7 +12,7 @@ use entitlements_core::usage::{
     Counter, Debit, DebitBucket, DebitOutcome, Receipt, RecordOutcome, Split, UsageAlert,
 };
 
-use crate::store::{Company, CounterKey, OrderedStore, kept};
+use crate::store::{Company, CounterKey, OrderedStore, Waiting, kept};
 
 const DEBIT: &str = "debit units";
 const RECORD: &str = "record usage";
@@ -89,15 +89,36 @@ impl UsageStore for OrderedStore {
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
         let state = self.state();
-        let mut alerts: Vec<_> = state.companies.values().flat_map(|known| &known.alerts).cloned().collect();
-        alerts.sort_by_key(|alert| alert.at);
-        alerts.truncate(limit);
-        Ok(alerts)
+        let mut alerts: Vec<_> = state.companies.values().flat_map(|known| &known.alerts).collect();
+        alerts.sort_by_key(|waiting| waiting.alert.at);
+        Ok(alerts.into_iter().take(limit).map(|waiting| waiting.alert.clone()).collect())
+    }
+
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        let (until, now) = (kept(until), kept(now));
+        let mut state = self.state();
+        let alerts = state.companies.values_mut().flat_map(|known| &mut known.alerts);
+        let is_free = |waiting: &&mut Waiting| waiting.claimed_until.is_none_or(|until| until <= now);
+        let mut free: Vec<_> = alerts.filter(is_free).collect();
+        // Without a claim it comes before all that had one.
+        free.sort_by_key(|waiting| (waiting.claimed_until, waiting.alert.at));
+        free.truncate(limit);
+        free.sort_by_key(|waiting| waiting.alert.at);
+        let claimed = free.into_iter().map(|waiting| {
+            waiting.claimed_until = Some(until);
+            waiting.alert.clone()
+        });
+        Ok(claimed.collect())
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
         if let Some(known) = self.state().companies.get_mut(&alert.company) {
-            known.alerts.retain(|pending| pending != alert);
+            known.alerts.retain(|waiting| waiting.alert != *alert);
         }
         Ok(())
     }
@@ -166,7 +187,7 @@ fn add(company: &mut Company, debit: &Debit, counter: &Counter, units: Amount) -
     for &(percent, threshold) in &counter.alerts {
         let crosses = before < threshold && threshold <= after;
         if crosses && company.raised.insert((key_of(counter), percent, threshold)) {
-            company.alerts.push(UsageAlert {
+            let alert = UsageAlert {
                 company: debit.company.clone(),
                 meter: meter.clone(),
                 bucket: bucket.clone(),
@@ -175,7 +196,8 @@ fn add(company: &mut Company, debit: &Debit, counter: &Counter, units: Amount) -
                 threshold,
                 used: after,
                 at: debit.at,
-            });
+            };
+            company.alerts.push(Waiting { alert, claimed_until: None });
         }
     }
     Some(Split { meter: meter.clone(), bucket: bucket.clone(), period_start: period.start, amount: units })
