@@ -27,7 +27,7 @@ impl UsageStore for OrderedStore {
         let mut company = state.companies.get(&debit.company).cloned().unwrap_or_default();
         let outcome = take(&mut company, &to_microseconds(debit), DEBIT)?;
         if let DebitOutcome::Recorded(_) = outcome {
-            state.companies.insert(debit.company.clone(), company);
+            state.put(&debit.company, company);
         }
         Ok(outcome)
     }
@@ -49,7 +49,7 @@ impl UsageStore for OrderedStore {
             });
         }
         if outcomes.contains(&RecordOutcome::Recorded) {
-            state.companies.insert(company.clone(), changed);
+            state.put(company, changed);
         }
         Ok(outcomes)
     }
@@ -88,10 +88,7 @@ impl UsageStore for OrderedStore {
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
-        let state = self.state();
-        let mut alerts: Vec<_> = state.companies.values().flat_map(|known| &known.alerts).collect();
-        alerts.sort_by_key(|waiting| waiting.alert.at);
-        Ok(alerts.into_iter().take(limit).map(|waiting| waiting.alert.clone()).collect())
+        Ok(self.state().alerts.iter().take(limit).map(|waiting| waiting.alert.clone()).collect())
     }
 
     async fn claim_alerts(
@@ -102,14 +99,14 @@ impl UsageStore for OrderedStore {
     ) -> Result<Vec<UsageAlert>, StoreError> {
         let (until, now) = (kept(until), kept(now));
         let mut state = self.state();
-        let alerts = state.companies.values_mut().flat_map(|known| &mut known.alerts);
-        let is_free = |waiting: &&mut Waiting| waiting.claimed_until.is_none_or(|until| until <= now);
-        let mut free: Vec<_> = alerts.filter(is_free).collect();
+        let is_free = |waiting: &Waiting| waiting.claimed_until.is_none_or(|until| until <= now);
+        let mut free: Vec<_> =
+            state.alerts.iter_mut().enumerate().filter(|(_, waiting)| is_free(waiting)).collect();
         // Without a claim it comes before all that had one.
-        free.sort_by_key(|waiting| (waiting.claimed_until, waiting.alert.at));
+        free.sort_by_key(|(place, waiting)| (waiting.claimed_until, *place));
         free.truncate(limit);
-        free.sort_by_key(|waiting| waiting.alert.at);
-        let claimed = free.into_iter().map(|waiting| {
+        free.sort_by_key(|(place, _)| *place);
+        let claimed = free.into_iter().map(|(_, waiting)| {
             waiting.claimed_until = Some(until);
             waiting.alert.clone()
         });
@@ -117,9 +114,7 @@ impl UsageStore for OrderedStore {
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
-        if let Some(known) = self.state().companies.get_mut(&alert.company) {
-            known.alerts.retain(|waiting| waiting.alert != *alert);
-        }
+        self.state().alerts.retain(|waiting| waiting.alert != *alert);
         Ok(())
     }
 }
@@ -187,7 +182,7 @@ fn add(company: &mut Company, debit: &Debit, counter: &Counter, units: Amount) -
     for &(percent, threshold) in &counter.alerts {
         let crosses = before < threshold && threshold <= after;
         if crosses && company.raised.insert((key_of(counter), percent, threshold)) {
-            let alert = UsageAlert {
+            company.alerts.push(UsageAlert {
                 company: debit.company.clone(),
                 meter: meter.clone(),
                 bucket: bucket.clone(),
@@ -196,8 +191,7 @@ fn add(company: &mut Company, debit: &Debit, counter: &Counter, units: Amount) -
                 threshold,
                 used: after,
                 at: debit.at,
-            };
-            company.alerts.push(Waiting { alert, claimed_until: None });
+            });
         }
     }
     Some(Split { meter: meter.clone(), bucket: bucket.clone(), period_start: period.start, amount: units })
