@@ -223,6 +223,8 @@ mod tests {
             }
             let filled = held.iter().filter(|(_, rows)| rows != "[]").count();
             assert!(versions == 0 || filled >= 10, "{filled} tables hold something");
+            run(&mut connection, format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
         }
+        run(&mut connection, format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
     }
 }

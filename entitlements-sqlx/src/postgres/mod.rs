@@ -35,6 +35,8 @@ pub use decisions::PostgresDecisionCache;
 pub use transaction::PostgresTransaction;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use entitlements_core::store::StoreError;
@@ -63,13 +65,16 @@ pub(crate) type Typed<'q, R> = QueryAs<'q, Postgres, R, PgArguments>;
 /// Keeps everything in one schema of a PostgreSQL database, which many processes may share.
 ///
 /// Every call is one statement and, on a warm connection, one round trip; only storing the state of a subscription that is
-/// stored already takes two, retention as many as there is to remove, and an erasure, which may take long, has a connection of
-/// its own. No call opens a transaction, so one that is dropped while it waits leaves none behind: its
+/// stored already takes two, and a group of debits with a key that is known, after one without; retention takes as many as there
+/// is to remove, and an erasure, which may take long, has a connection of its own. No call opens a transaction, so one that is
+/// dropped while it waits leaves none behind: its
 /// write happens as a whole, or not at all. A call ends a second after the limit of its statement, whatever the network does;
 /// what has become of a write is then not known, and its caller tries again with the same key. Cloning shares the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
     connections: Connections<Postgres>,
+    /// Whether the last group had a key that was known: the next one looks its keys up.
+    repeating: Arc<AtomicBool>,
 }
 
 impl PostgresStore {
@@ -93,7 +98,7 @@ impl PostgresStore {
             .connect_lazy_with(config.working());
         let limit = config.statement_timeout;
         let patience = (!limit.is_zero()).then(|| limit.saturating_add(GRACE));
-        Ok(Self { connections: Connections::new(pool, patience) })
+        Ok(Self { connections: Connections::new(pool, patience), repeating: Arc::default() })
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.

@@ -113,7 +113,7 @@ mod tests {
     /// What a statement's plan reads beyond what it is asked for.
     async fn wasteful(connection: &mut PgConnection, statement: &str) -> Vec<String> {
         let mut text = statement.to_owned();
-        for number in (1..=21).rev() {
+        for number in (1..=22).rev() {
             text = text.replace(&format!("${number}"), "'1'");
         }
         let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) {text}"));

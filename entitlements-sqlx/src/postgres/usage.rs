@@ -1,5 +1,7 @@
 //! Debits, refunds and alerts: one statement, one round trip each.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
@@ -124,20 +126,26 @@ impl GroupStore for PostgresStore {
             return self.debit_group_carefully(first, debits).await;
         };
         let query = bound_group(sql::DEBIT_GROUP_PLAIN, first, debits);
-        let query = query.bind(receipts::beginning(counter)).bind(sums.clone()).bind(sums.last().copied());
-        match self.read(DEBIT, query).await {
-            Ok(answers) => match answers.as_slice() {
-                [(Some(before), None, None)] => (debits.iter().zip(sums))
-                    .map(|(debit, sum)| {
-                        receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
-                    })
-                    .collect(),
-                _ => outcomes(debits, answers),
-            },
+        let query = query
+            .bind(receipts::beginning(counter))
+            .bind(sums.clone())
+            .bind(sums.last().copied())
+            .bind(self.repeating.load(Ordering::Relaxed));
+        let answers = match self.read(DEBIT, query).await {
+            Ok(answers) => answers,
             // As with one debit.
-            Err(error) if receipts::is_taken(&error) => self.debit_group_carefully(first, debits).await,
-            Err(error) => Err(error),
-        }
+            Err(error) if receipts::is_taken(&error) => {
+                self.repeating.store(true, Ordering::Relaxed);
+                return self.debit_group_carefully(first, debits).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let [(Some(before), None, None)] = answers.as_slice() else { return outcomes(debits, answers) };
+        self.repeating.store(false, Ordering::Relaxed);
+        let made = |(debit, sum): (&Debit, i64)| {
+            receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
+        };
+        debits.iter().zip(sums).map(made).collect()
     }
 }
 
