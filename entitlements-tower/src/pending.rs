@@ -122,10 +122,18 @@ impl Asked {
 
     async fn check(&self, require: &Require) -> Result<Decision, Denial> {
         let action = require.action.unwrap_or(self.action);
-        let request = self.request(require.feature, action, Amount::ONE);
-        let decision = match self.shared().entitlements.check(&request).await {
+        self.ask(&self.request(require.feature, action, Amount::ONE)).await
+    }
+
+    /// Whether the meter may still be used, of which the units were paid before: for that none need to be left.
+    async fn check_again(&self, consume: &Consume) -> Result<Decision, Denial> {
+        self.ask(&self.request(consume.feature, Action::Create, Amount::ZERO)).await
+    }
+
+    async fn ask(&self, request: &Request<'_>) -> Result<Decision, Denial> {
+        let decision = match self.shared().entitlements.check(request).await {
             Ok(decision) => undecided::accept(self, decision)?,
-            Err(error) => undecided::check(self, &request, &error)?,
+            Err(error) => undecided::check(self, request, &error)?,
         };
         self.judged(decision)
     }
@@ -149,8 +157,7 @@ impl Asked {
                 // The request before failed and was not charged, so this one is.
                 Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {}
                 Ok(Consumption::Duplicate(receipt)) => {
-                    let included = self.request(consume.feature, Action::Create, Amount::ZERO);
-                    let decision = shared.entitlements.check(&included).await.ok();
+                    let decision = Some(self.check_again(consume).await?);
                     return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
                 }
                 Ok(Consumption::Refused(decision)) => {

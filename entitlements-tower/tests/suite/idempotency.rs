@@ -1,8 +1,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use entitlements_core::Subject;
-use entitlements_core::testkit::fixtures::{company, user};
+use entitlements_core::policy::{Effect, Policy, Target};
+use entitlements_core::store::SubscriptionStore;
+use entitlements_core::subscription::Subscription;
+use entitlements_core::testkit::fixtures::{company, feature, now, plan, policy, subscription, user};
+use entitlements_core::{Subject, SubscriptionStatus};
 use entitlements_tower::FailMode;
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt};
@@ -41,6 +44,54 @@ async fn one_key_on_one_path_is_charged_once() {
     // The quota is used up, and still a retry is answered like the first time.
     assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
     assert_eq!(service.oneshot(keyed("/reports/1", "m")).await.unwrap().status(), 402);
+}
+
+#[tokio::test]
+async fn an_old_key_admits_nobody_who_is_no_longer_entitled() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let probe = Probe::answering(200);
+    let calls = probe.calls();
+    let service = layer.layer(probe);
+    assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
+    let ended = Subscription {
+        plan: plan("starter"),
+        status: SubscriptionStatus::Canceled,
+        ..subscription("sub-starter-co", "starter-co")
+    };
+    world.store.memory.put_subscription(&ended, now()).await.unwrap();
+    let response = service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap();
+    assert_eq!(response.status(), 402);
+    assert!(response.body().contains("\"code\":\"subscription_inactive\""), "{}", response.body());
+    assert_eq!(calls.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_old_key_does_not_lead_around_a_guardrail() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
+    let guardrail = Policy {
+        effect: Effect::Deny,
+        guardrail: true,
+        target: Target { features: Some(vec![feature("reports")]), ..Target::default() },
+        ..policy("closed")
+    };
+    world.entitlements.insert_policy(&guardrail).await.unwrap();
+    assert_eq!(service.oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn the_fail_mode_counts_for_an_old_key() {
+    for (fail_mode, status) in [(FailMode::Closed, 503), (FailMode::Open, 200)] {
+        let world = World::new().await;
+        let layer = world.builder(fail_mode).idempotency_from_header(true).build().unwrap();
+        let service = layer.layer(Probe::answering(200));
+        assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
+        world.store.set(Weather::DownAfterDebit);
+        assert_eq!(service.oneshot(keyed("/reports/1", "k")).await.unwrap().status(), status);
+    }
 }
 
 #[tokio::test]

@@ -32,6 +32,8 @@ pub(crate) enum Weather {
     Down(StoreErrorKind),
     /// Debits are made, and the answer is lost.
     DebitsLost,
+    /// The next debit is the last thing that is answered.
+    DownAfterDebit,
     /// Debits never come back, made or not.
     DebitsHang { made: bool },
 }
@@ -156,6 +158,10 @@ impl UsageStore for FlakyStore {
         match weather {
             Weather::DebitsLost => Err(StoreError::new(StoreErrorKind::Unavailable, "hear of a debit")),
             Weather::DebitsHang { .. } => self.hang().await,
+            Weather::DownAfterDebit => {
+                self.set(Weather::Down(StoreErrorKind::Unavailable));
+                Ok(outcome)
+            }
             _ => Ok(outcome),
         }
     }

@@ -1,7 +1,7 @@
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
 use axum::routing::any;
+use entitlements_core::{Action, Request};
 use entitlements_tower::{Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted};
 use http::StatusCode;
 use http::request::Parts;
@@ -26,7 +26,7 @@ fn layer(world: &World) -> EntitlementLayer {
 }
 
 async fn ask(app: &Router, company: &str, method: &str, uri: &str) -> (u16, String) {
-    let mut request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+    let mut request = http::Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
     request.extensions_mut().insert(of(company));
     let response = app.clone().oneshot(request).await.unwrap();
     let status = response.status().as_u16();
@@ -64,10 +64,22 @@ async fn nobody_who_is_unknown_is_told_about_plans() {
     let app = Router::new()
         .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
         .route_layer(world.builder(FailMode::Closed).extractors(true).build().unwrap());
-    let request = Request::builder().uri("/free").body(Body::empty()).unwrap();
+    let request = http::Request::builder().uri("/free").body(Body::empty()).unwrap();
     let response = app.oneshot(request).await.unwrap();
     // Nobody has authenticated the request: a mistake in the program, as for a rule.
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+}
+
+#[tokio::test]
+async fn a_denial_is_no_proof() {
+    let world = World::new().await;
+    let denied = world.entitlements.check(&Request::new(&of("starter-co"), "boardroom", Action::View)).await;
+    let denied = denied.unwrap();
+    let app = Router::new()
+        .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
+        .layer(axum::Extension(denied))
+        .route_layer(layer(&world));
+    assert_eq!(ask(&app, "starter-co", "GET", "/free").await.0, 402);
 }
 
 #[tokio::test]
@@ -190,7 +202,7 @@ async fn a_meter_in_the_signature_says_what_is_left() {
     let layer = world.builder(FailMode::Closed).extractors(true).rate_limit_headers(true).build().unwrap();
     let app = Router::new().route("/free", any(async |_: Metered<Reports>| "reached")).route_layer(layer);
     for (status, left) in [(200, 2), (200, 1), (200, 0), (402, 0)] {
-        let mut request = Request::builder().uri("/free").body(Body::empty()).unwrap();
+        let mut request = http::Request::builder().uri("/free").body(Body::empty()).unwrap();
         request.extensions_mut().insert(of("starter-co"));
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), status);
