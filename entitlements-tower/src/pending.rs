@@ -187,7 +187,7 @@ impl Asked {
 
     fn bill(&self, consume: &Consume, attempt: usize) -> Result<Bill, Denial> {
         let key = match &self.key {
-            Some(key) => key.charge(attempt),
+            Some(key) => key.charge(consume.feature, attempt),
             None => fresh(),
         };
         Ok(Bill {

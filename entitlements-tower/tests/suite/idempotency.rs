@@ -6,7 +6,7 @@ use entitlements_core::store::SubscriptionStore;
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{company, feature, now, plan, policy, subscription, user};
 use entitlements_core::{Subject, SubscriptionStatus};
-use entitlements_tower::FailMode;
+use entitlements_tower::{FailMode, Rule};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt};
 
@@ -44,6 +44,19 @@ async fn one_key_on_one_path_is_charged_once() {
     // The quota is used up, and still a retry is answered like the first time.
     assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
     assert_eq!(service.oneshot(keyed("/reports/1", "m")).await.unwrap().status(), 402);
+}
+
+#[tokio::test]
+async fn one_key_pays_for_every_meter_of_its_request() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let inner = layer.with_rule(Rule::every_request().consume("tokens")).unwrap();
+    let service = layer.layer(inner.layer(Probe::answering(200)));
+    for _ in 0..2 {
+        assert_eq!(service.clone().oneshot(keyed("/reports/1", "k")).await.unwrap().status(), 200);
+        assert_eq!(world.used("starter-co", "reports").await, 1);
+        assert_eq!(world.used("starter-co", "tokens").await, 1);
+    }
 }
 
 #[tokio::test]
