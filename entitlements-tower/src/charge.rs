@@ -1,5 +1,7 @@
 //! Charges: what a request has paid, and what becomes of it when the response is known.
 
+use std::sync::Arc;
+
 use entitlements_core::Amount;
 use entitlements_core::catalog::Charge as When;
 use entitlements_core::usage::Receipt;
@@ -7,6 +9,7 @@ use entitlements_core::usage::Receipt;
 use crate::bill::Bill;
 use crate::job::{Job, Reported};
 use crate::settle::Settlements;
+use crate::tab::Tab;
 
 /// One charge of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +85,7 @@ pub(crate) enum Hold {
     Taken(Receipt),
     /// Not taken yet, or it is not known.
     Owed,
-    /// Taken by an earlier request with the same key: that one settles them.
+    /// Taken by an earlier request with the same key, which may give them back.
     Elsewhere(Receipt),
 }
 
@@ -92,13 +95,15 @@ pub(crate) struct Charge {
     pub(crate) bill: Bill,
     pub(crate) when: When,
     pub(crate) hold: Hold,
+    /// Where it is said whether another request was served on the charge.
+    pub(crate) tab: Option<Arc<Tab>>,
     pub(crate) settlements: Settlements,
 }
 
 impl Charge {
     /// Ends the charge: keeps it, gives it back, or makes it what was reported.
     pub(crate) fn close(self, outcome: Outcome, reported: Option<Reported>) {
-        let Self { bill, when, hold, settlements } = self;
+        let Self { bill, when, hold, tab, settlements } = self;
         let give_back = match (when, outcome) {
             // What the handler has reported was used, whatever happened then.
             (When::Actual, Outcome::ServerFault) => reported.is_none(),
@@ -107,8 +112,11 @@ impl Charge {
             _ => false,
         };
         let job = match hold {
-            Hold::Elsewhere(_) => return,
-            Hold::Taken(receipt) if give_back => Job::Refund(receipt),
+            // The earlier request settles what was reported.
+            Hold::Elsewhere(_) if give_back || when == When::Actual => return,
+            // Whoever was served has paid, whatever becomes of the earlier request.
+            Hold::Elsewhere(_) => Job::Take(bill),
+            Hold::Taken(receipt) if give_back => Job::Refund { bill, receipt, tab },
             Hold::Owed if give_back => match Job::undo(bill) {
                 Some(job) => job,
                 None => return,

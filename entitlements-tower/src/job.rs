@@ -1,11 +1,14 @@
 //! Jobs: what is left to do for a request that is over. Each can be tried again without a second effect.
 
+use std::sync::Arc;
+
 use entitlements_core::catalog::FeatureKind;
 use entitlements_core::id::{IdempotencyKey, ReceiptId};
 use entitlements_core::usage::Receipt;
 use entitlements_core::{Amount, Consumption, Entitlements, Error, ErrorKind, Reason};
 
 use crate::bill::Bill;
+use crate::tab::{Tab, Tabs};
 
 /// What a handler has reported: meters and units.
 pub(crate) type Reported = Vec<(String, Amount)>;
@@ -13,11 +16,11 @@ pub(crate) type Reported = Vec<(String, Amount)>;
 /// What is left to do.
 #[derive(Clone, Debug)]
 pub(crate) enum Job {
-    /// Give back what was taken.
-    Refund(Receipt),
+    /// Give back what was taken, unless another request was served on it.
+    Refund { bill: Bill, receipt: Receipt, tab: Option<Arc<Tab>> },
     /// Give back what may have been taken: it is not known.
     Undo(Bill),
-    /// Take what is owed.
+    /// Take what is owed, unless it is taken already and stays so.
     Take(Bill),
     /// Make the estimate what was reported.
     Settle { bill: Bill, receipt: Option<Receipt>, reported: Reported },
@@ -39,14 +42,16 @@ const DONE: Ran = Ran::Done { uncollected: 0 };
 impl Job {
     /// The way to undo a bill, unless another request may have paid it under the same key.
     pub(crate) fn undo(bill: Bill) -> Option<Self> {
-        (!bill.shared_key).then_some(Self::Undo(bill))
+        bill.callers.is_none().then_some(Self::Undo(bill))
     }
 
-    pub(crate) async fn run(&self, entitlements: &Entitlements) -> Ran {
+    pub(crate) async fn run(&self, entitlements: &Entitlements, tabs: &Tabs) -> Ran {
         let ran = match self {
-            Self::Refund(receipt) => entitlements.refund(&receipt.company, &receipt.id).await.map(|_| DONE),
+            Self::Refund { bill, receipt, tab } => {
+                refund(entitlements, tabs, bill, receipt, tab.as_deref()).await
+            }
             Self::Undo(bill) => undo(entitlements, bill).await,
-            Self::Take(bill) => collect(entitlements, bill, bill.meter, bill.amount, bill.key.clone()).await,
+            Self::Take(bill) => take(entitlements, tabs, bill).await,
             Self::Settle { bill, receipt, reported } => {
                 settle(entitlements, bill, receipt.as_ref(), reported).await
             }
@@ -66,10 +71,44 @@ impl Job {
 
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::Refund(_) => "refund",
+            Self::Refund { .. } => "refund",
             Self::Undo(_) => "undo",
             Self::Take(_) => "take",
             Self::Settle { .. } => "settle",
+        }
+    }
+}
+
+async fn refund(
+    entitlements: &Entitlements,
+    tabs: &Tabs,
+    bill: &Bill,
+    receipt: &Receipt,
+    tab: Option<&Tab>,
+) -> Result<Ran, Error> {
+    let is_served = || tab.is_some_and(Tab::is_served);
+    if !is_served() {
+        entitlements.refund(&receipt.company, &receipt.id).await?;
+    }
+    // Somebody may have been served in the meantime, or before an answer of the store was lost.
+    if is_served() { take(entitlements, tabs, bill).await } else { Ok(DONE) }
+}
+
+/// Takes what is owed once, also if it was taken before and given back.
+async fn take(entitlements: &Entitlements, tabs: &Tabs, bill: &Bill) -> Result<Ran, Error> {
+    let mut bill = bill.clone();
+    loop {
+        // Said first: after that, what is not given back yet stays taken.
+        tabs.serve(&bill);
+        match entitlements.consume(&bill.consume()).await? {
+            Consumption::Duplicate(receipt) if receipt.refunded_at.is_some() => match bill.next() {
+                Some(next) => bill = next,
+                None => return Ok(Ran::Failed),
+            },
+            Consumption::Recorded { .. } | Consumption::Duplicate(_) => return Ok(DONE),
+            Consumption::Refused(_) => {
+                return collect(entitlements, &bill, bill.meter, bill.amount, bill.key.clone()).await;
+            }
         }
     }
 }

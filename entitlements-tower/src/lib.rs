@@ -33,6 +33,7 @@ mod rule;
 mod rules;
 mod service;
 mod settle;
+mod tab;
 mod table;
 #[cfg(feature = "testkit")]
 pub mod testkit;

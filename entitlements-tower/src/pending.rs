@@ -23,9 +23,6 @@ use crate::ticket::Ticket;
 use crate::trace;
 use crate::undecided;
 
-/// How often a caller's key may be charged again after the charge before was given back.
-const MAX_ATTEMPTS: usize = 16;
-
 /// A verdict that the facts decide: a future of a [`Ticket`], or of the [`Denial`].
 ///
 /// Dropping it before it is ready leaves nothing charged.
@@ -141,11 +138,12 @@ impl Asked {
     async fn charge(&self, consume: &Consume) -> Result<(Charge, Option<Decision>), Denial> {
         let shared = self.shared();
         let request = self.request(consume.feature, Action::Create, consume.amount);
-        let charge =
-            |bill, hold| Charge { bill, when: consume.charge, hold, settlements: shared.settlements.clone() };
-        for attempt in 0..MAX_ATTEMPTS {
-            let bill = self.bill(consume, attempt)?;
-            let mut flight = Flight { bill: &bill, settlements: &shared.settlements, landed: false };
+        let (when, settlements) = (consume.charge, &shared.settlements);
+        let mut bill = self.bill(consume)?;
+        loop {
+            let tab = settlements.tabs().open(&bill);
+            let charge = |bill, hold| Charge { bill, when, hold, tab, settlements: settlements.clone() };
+            let mut flight = Flight { bill: &bill, settlements, landed: false };
             let consumed = shared.entitlements.consume(&bill.consume()).await;
             flight.landed = true;
             drop(flight);
@@ -155,7 +153,9 @@ impl Asked {
                     return Ok((charge(bill, Hold::Taken(receipt)), Some(decision)));
                 }
                 // The request before failed and was not charged, so this one is.
-                Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {}
+                Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {
+                    bill = bill.next().ok_or(Denial::IdempotencyConflict)?;
+                }
                 Ok(Consumption::Duplicate(receipt)) => {
                     let decision = Some(self.check_again(consume).await?);
                     return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
@@ -174,7 +174,7 @@ impl Asked {
                         Ok(decision) => Ok((charge(bill, Hold::Owed), Some(decision))),
                         Err(denial) => {
                             if let Some(job) = Job::undo(bill) {
-                                shared.settlements.push(job);
+                                settlements.push(job);
                             }
                             Err(denial)
                         }
@@ -182,12 +182,11 @@ impl Asked {
                 }
             }
         }
-        Err(Denial::IdempotencyConflict)
     }
 
-    fn bill(&self, consume: &Consume, attempt: usize) -> Result<Bill, Denial> {
+    fn bill(&self, consume: &Consume) -> Result<Bill, Denial> {
         let key = match &self.key {
-            Some(key) => key.charge(consume.feature, attempt),
+            Some(key) => key.charge(consume.feature, 0),
             None => fresh(),
         };
         Ok(Bill {
@@ -195,7 +194,7 @@ impl Asked {
             meter: consume.feature,
             amount: consume.amount,
             key: key.ok_or(Denial::Internal)?,
-            shared_key: self.key.is_some(),
+            callers: self.key.clone().map(|key| (key, 0)),
             resource: self.resource.clone(),
             context: self.context.clone(),
         })

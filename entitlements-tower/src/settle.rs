@@ -10,6 +10,7 @@ use std::task::{Poll, Waker};
 use entitlements_core::Entitlements;
 
 use crate::job::{Job, Ran};
+use crate::tab::Tabs;
 
 /// Counts of the settlements of a layer since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,7 @@ pub(crate) struct Settlements(Arc<Inner>);
 struct Inner {
     entitlements: Entitlements,
     capacity: usize,
+    tabs: Tabs,
     queue: Mutex<Queue>,
     queued: AtomicU64,
     done: AtomicU64,
@@ -69,6 +71,7 @@ impl Settlements {
         Self(Arc::new(Inner {
             entitlements,
             capacity,
+            tabs: Tabs::default(),
             queue: Mutex::default(),
             queued: AtomicU64::new(0),
             done: AtomicU64::new(0),
@@ -89,6 +92,10 @@ impl Settlements {
             // Another request may have been faster.
             let _ = self.0.runtime.set(runtime);
         }
+    }
+
+    pub(crate) fn tabs(&self) -> &Tabs {
+        &self.0.tabs
     }
 
     /// Queues a job; never waits.
@@ -193,9 +200,9 @@ struct Running {
 impl Running {
     async fn run(mut self) {
         let Some(job) = &self.job else { return };
-        let ran = job.run(&self.queue.0.entitlements).await;
-        let job = self.job.take();
         let inner = &self.queue.0;
+        let ran = job.run(&inner.entitlements, &inner.tabs).await;
+        let job = self.job.take();
         match ran {
             Ran::Done { uncollected } => {
                 inner.done.fetch_add(1, Ordering::Relaxed);

@@ -115,7 +115,7 @@ impl Ticket {
             && !amount.is_zero()
         {
             let subject = self.subject.clone();
-            let bill = Bill { subject, meter, amount, key, shared_key: false, resource: None, context: None };
+            let bill = Bill { subject, meter, amount, key, callers: None, resource: None, context: None };
             self.gate.shared().settlements.push(Job::Take(bill));
         }
     }

@@ -1,8 +1,9 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use entitlements_core::policy::{Effect, Policy, Target};
-use entitlements_core::store::SubscriptionStore;
+use entitlements_core::store::{StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{company, feature, now, plan, policy, subscription, user};
 use entitlements_core::{Subject, SubscriptionStatus};
@@ -159,6 +160,84 @@ async fn a_retry_that_fails_does_not_give_the_first_charge_back() {
     layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "k")).await.unwrap();
     layer.layer(Probe::answering(500)).oneshot(keyed("/reports/1", "k")).await.unwrap();
     assert_eq!(layer.flush().await.queued, 0);
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+}
+
+#[tokio::test]
+async fn a_retry_before_the_refund_has_run_is_not_free() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    // Nothing yields to the task that gives back.
+    layer.layer(Probe::answering(500)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+    for _ in 0..2 {
+        let response = layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+        assert_eq!(response.status(), 200);
+    }
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+    // Nor is what comes later charged again.
+    layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+}
+
+#[tokio::test]
+async fn of_two_requests_with_one_key_the_one_that_is_served_pays() {
+    for (drop_first, settle_between, fails) in [
+        (true, true, false),
+        (true, false, false),
+        (false, true, false),
+        (false, false, false),
+        (true, true, true),
+    ] {
+        let world = World::new().await;
+        let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+        let first = layer.layer(Probe::new(|_| std::future::pending()));
+        let mut first = Box::pin(first.oneshot(keyed("/success", "k")));
+        assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let (answer, answered) = tokio::sync::oneshot::channel();
+        let answered = Arc::new(Mutex::new(Some(answered)));
+        let second = layer.layer(Probe::new(move |_| {
+            let answered = answered.lock().unwrap().take().unwrap();
+            async move { Ok(Response::builder().status(answered.await.unwrap()).body(String::new()).unwrap()) }
+        }));
+        let mut second = Box::pin(second.oneshot(keyed("/success", "k")));
+        assert!(second.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let mut first = Some(first);
+        if drop_first {
+            drop(first.take());
+        }
+        if settle_between {
+            layer.flush().await;
+        }
+        answer.send(if fails { 500 } else { 200 }).unwrap();
+        second.await.unwrap();
+        if settle_between {
+            layer.flush().await;
+        }
+        drop(first);
+        layer.flush().await;
+        let about = (drop_first, settle_between, fails);
+        assert_eq!(world.used("starter-co", "reports").await, u64::from(!fails), "{about:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_owed_for_a_retry_is_taken_after_the_refund_before_it() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Open).idempotency_from_header(true).build().unwrap();
+    let down = Weather::Down(StoreErrorKind::Unavailable);
+    let store = world.store.clone();
+    let failing = layer.layer(Probe::new(move |_| {
+        store.set(down);
+        async { Ok(Response::builder().status(500).body(String::new()).unwrap()) }
+    }));
+    failing.oneshot(keyed("/reports/1", "k")).await.unwrap();
+    let retried = layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+    assert_eq!(retried.status(), 200);
+    assert_eq!(layer.flush().await.pending, 2);
+    world.store.set(Weather::Fair);
+    layer.flush().await;
     assert_eq!(world.used("starter-co", "reports").await, 1);
 }
 
