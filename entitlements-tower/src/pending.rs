@@ -147,6 +147,9 @@ impl Asked {
             let consumed = shared.entitlements.consume(&bill.consume()).await;
             flight.landed = true;
             drop(flight);
+            if consumed.is_ok() {
+                settlements.resume();
+            }
             match consumed {
                 Ok(Consumption::Recorded { decision, receipt }) => {
                     let decision = self.judged(decision)?;

@@ -299,6 +299,31 @@ async fn a_refund_waits_for_the_store() {
     assert_eq!(world.used("starter-co", "reports").await, 0);
 }
 
+#[cfg(feature = "rt")]
+#[tokio::test]
+async fn what_waits_for_the_store_is_taken_up_when_it_answers() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Open).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    let settle = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    world.store.set(Weather::Down(entitlements_core::store::StoreErrorKind::Unavailable));
+    for _ in 0..2 {
+        service.clone().oneshot(request("POST", "/reports/1", "starter-co")).await.unwrap();
+        settle().await;
+    }
+    assert_eq!(layer.settlements().pending, 2);
+    world.store.set(Weather::Fair);
+    // After several failures the store is left alone for a while.
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    service.oneshot(request("POST", "/reports/1", "starter-co")).await.unwrap();
+    settle().await;
+    assert_eq!((layer.settlements().pending, world.used("starter-co", "reports").await), (0, 3));
+}
+
 #[tokio::test]
 async fn the_queue_of_refunds_is_bounded() {
     let world = World::new().await;
