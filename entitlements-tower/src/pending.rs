@@ -92,7 +92,8 @@ impl Asked {
                 Hold::Taken(receipt) | Hold::Elsewhere(receipt) => Some(receipt.clone()),
                 Hold::Owed => None,
             };
-            quotas.extend(Shown::list(self.shared(), decided.as_ref(), receipt.as_ref()));
+            let left = Shown::list(self.shared(), decided.as_ref(), receipt.as_ref());
+            Shown::update(&mut quotas, left);
             self.charged.push(Charged { meter: consume.feature, amount: consume.amount, receipt });
             decision = decision.or(decided);
             charge = Some(charged);

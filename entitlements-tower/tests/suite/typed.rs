@@ -2,7 +2,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use entitlements_core::{Action, Request};
-use entitlements_tower::{Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted};
+use entitlements_tower::{Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted, Rule};
 use http::StatusCode;
 use http::request::Parts;
 use http_body_util::BodyExt;
@@ -194,6 +194,19 @@ async fn a_denial_of_an_extractor_is_answered_in_the_way_of_the_layer() {
     layer.flush().await;
     assert_eq!(world.used("starter-co", "reports").await, 1);
     assert_eq!(ask(&app, "starter-co", "GET", "/own").await, (200, "true".into()));
+}
+
+#[tokio::test]
+async fn a_meter_in_the_signature_says_more_than_the_rule() {
+    let world = World::new().await;
+    let builder = world.builder(FailMode::Closed).extractors(true).rate_limit_headers(true);
+    let layer = builder.route(Rule::new("/left").require("reports")).build().unwrap();
+    let app = Router::new().route("/left", any(async |_: Metered<Reports>| "reached")).route_layer(layer);
+    let mut request = http::Request::builder().uri("/left").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(of("starter-co"));
+    let response = app.oneshot(request).await.unwrap();
+    let said: Vec<_> = response.headers().get_all("ratelimit").iter().collect();
+    assert_eq!(said, ["\"reports\";r=2;t=2041200"]);
 }
 
 #[tokio::test]
