@@ -98,7 +98,8 @@ impl Asked {
             decision = decision.or(decided);
             charge = Some(charged);
         }
-        Ok(Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged).showing(quotas))
+        let ticket = Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged);
+        Ok(ticket.showing(quotas).about(self.resource, self.context))
     }
 
     pub(crate) fn shared(&self) -> &Shared {

@@ -3,9 +3,11 @@ use std::task::{Context, Poll, Waker};
 
 use entitlements_core::Decision;
 use entitlements_core::catalog::Charge;
-use entitlements_core::testkit::fixtures::units;
+use entitlements_core::policy::{Effect, Policy, Target};
+use entitlements_core::testkit::fixtures::{condition as condition_of, feature, policy, units};
 use entitlements_tower::{Charges, EntitlementLayer, FailMode, Rule, UsageReport};
 use http::{Request, Response};
+use serde_json::json;
 use tower::{Layer, ServiceExt};
 
 use crate::probe::{Answer, Broken, Probe};
@@ -245,6 +247,41 @@ async fn usage_can_be_read_off_the_response() {
         service.clone().oneshot(request("GET", uri, "starter-co")).await.unwrap();
         layer.flush().await;
         assert_eq!(world.used("starter-co", "tokens").await, used);
+    }
+}
+
+#[tokio::test]
+async fn what_is_tracked_is_about_the_same_as_the_request() {
+    for world in [World::new().await, World::warm().await] {
+        let condition = json!({"any": [{"eq": ["context.region", "us"]}, {"eq": ["resource", "secret"]}]});
+        let guardrail = Policy {
+            effect: Effect::Deny,
+            guardrail: true,
+            when: condition_of(&condition),
+            target: Target { features: Some(vec![feature("tokens")]), ..Target::default() },
+            ..policy("no-tokens")
+        };
+        world.entitlements.insert_policy(&guardrail).await.unwrap();
+        let tracking = |path: &str| Rule::new(path).resource_from_param("id").track_usage("tokens", |_| 7);
+        let rules = [tracking("/tracked/{id}"), tracking("/required/{id}").require("export")];
+        let layer = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+        let service = layer.layer(Probe::answering(200));
+        for (uri, region, tracked) in [
+            ("/tracked/open", "eu", 7),
+            ("/tracked/open", "us", 0),
+            ("/tracked/secret", "eu", 0),
+            ("/required/open", "eu", 7),
+            ("/required/open", "us", 0),
+            ("/required/secret", "eu", 0),
+        ] {
+            let before = world.used("starter-co", "tokens").await;
+            let mut request = request("GET", uri, "starter-co");
+            request.extensions_mut().insert(entitlements_core::Context::default().with("region", region));
+            assert_eq!(service.clone().oneshot(request).await.unwrap().status(), 200);
+            layer.flush().await;
+            let after = world.used("starter-co", "tokens").await;
+            assert_eq!(after - before, tracked, "{uri} {region}");
+        }
     }
 }
 
