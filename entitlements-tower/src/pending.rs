@@ -159,7 +159,7 @@ impl Asked {
                 }
                 // The request before failed and was not charged, so this one is.
                 Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {
-                    bill = bill.next().ok_or(Denial::IdempotencyConflict)?;
+                    bill = bill.next().ok_or(Denial::IdempotencyKeyWornOut)?;
                 }
                 Ok(Consumption::Duplicate(receipt)) => {
                     let decision = Some(self.check_again(consume).await?);

@@ -154,6 +154,24 @@ async fn after_a_refund_the_same_key_is_charged_again() {
 }
 
 #[tokio::test]
+async fn a_key_under_which_requests_fail_all_the_time_is_worn_out() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    for _ in 0..16 {
+        let response = layer.layer(Probe::answering(500)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+        assert_eq!(response.status(), 500);
+        layer.flush().await;
+    }
+    let response = layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "k")).await.unwrap();
+    assert_eq!(response.status(), 409);
+    let detail = "requests with this idempotency key have failed too often; use another one";
+    assert!(response.body().contains(detail), "{}", response.body());
+    let other = layer.layer(Probe::answering(200)).oneshot(keyed("/reports/1", "l")).await.unwrap();
+    assert_eq!(other.status(), 200);
+    assert_eq!(world.used("starter-co", "reports").await, 1);
+}
+
+#[tokio::test]
 async fn a_retry_that_fails_does_not_give_the_first_charge_back() {
     let world = World::new().await;
     let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
