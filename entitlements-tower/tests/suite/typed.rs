@@ -2,10 +2,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
 use entitlements_core::{Action, Request};
-use entitlements_tower::{Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted, Rule};
+use entitlements_tower::{
+    Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted, Rule, subject_extension,
+};
 use http::StatusCode;
 use http::request::Parts;
 use http_body_util::BodyExt;
+use serde_json::json;
 use tower::ServiceExt;
 
 use crate::world::{World, of};
@@ -61,13 +64,32 @@ async fn the_action_is_that_of_the_method() {
 #[tokio::test]
 async fn nobody_who_is_unknown_is_told_about_plans() {
     let world = World::new().await;
-    let app = Router::new()
-        .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
-        .route_layer(world.builder(FailMode::Closed).extractors(true).build().unwrap());
-    let request = http::Request::builder().uri("/free").body(Body::empty()).unwrap();
-    let response = app.oneshot(request).await.unwrap();
-    // Nobody has authenticated the request: a mistake in the program, as for a rule.
-    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+    let handler = async |_: Entitled<Boardroom>| "reached";
+    let ask = async |layer: EntitlementLayer| {
+        let app = Router::new().route("/free", any(handler)).route_layer(layer);
+        let request = http::Request::builder().uri("/free").body(Body::empty()).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        let (status, challenge) = (response.status(), response.headers().contains_key("www-authenticate"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, challenge, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let optional = subject_extension().optional();
+    let layer = EntitlementLayer::builder(world.entitlements.clone(), optional, FailMode::Closed);
+    let (status, challenge, body) = ask(layer.extractors(true).build().unwrap()).await;
+    assert_eq!((status, challenge), (StatusCode::UNAUTHORIZED, true));
+    let expected = json!({
+        "type": "about:blank",
+        "title": "Authentication required",
+        "status": 401,
+        "detail": "the request names nobody who is known",
+        "instance": "/free",
+        "code": "unauthenticated",
+    });
+    assert_eq!(body, expected);
+    // Where somebody must have authenticated it, and nobody has, the program has a mistake.
+    let (status, challenge, body) = ask(self::layer(&world)).await;
+    assert_eq!((status, challenge), (StatusCode::INTERNAL_SERVER_ERROR, false));
+    assert_eq!(body["code"], "internal");
 }
 
 #[tokio::test]
