@@ -1,5 +1,6 @@
 //! Bills: what is to be taken from whom, under which key.
 
+use entitlements_core::catalog::Charge as When;
 use entitlements_core::id::IdempotencyKey;
 use entitlements_core::{Amount, Consume, Context, Subject};
 
@@ -14,6 +15,7 @@ pub(crate) struct Bill {
     pub(crate) subject: Subject,
     pub(crate) meter: &'static str,
     pub(crate) amount: Amount,
+    pub(crate) when: When,
     pub(crate) key: IdempotencyKey,
     /// The caller's key, and how many charges under it were given back before, if the key was made of one: another
     /// request may have been charged under it.
@@ -32,11 +34,16 @@ impl Bill {
     }
 
     pub(crate) fn consume(&self) -> Consume<'_> {
-        self.take(self.meter, self.amount, self.key.clone())
+        self.consume_other(self.meter, self.amount, self.key.clone())
     }
 
     /// The same, for another meter, amount and key.
-    pub(crate) fn take<'a>(&'a self, meter: &'a str, amount: Amount, key: IdempotencyKey) -> Consume<'a> {
+    pub(crate) fn consume_other<'a>(
+        &'a self,
+        meter: &'a str,
+        amount: Amount,
+        key: IdempotencyKey,
+    ) -> Consume<'a> {
         let mut consume = Consume::new(&self.subject, meter, amount).with_key(key);
         consume.resource = self.resource.as_deref();
         if let Some(context) = &self.context {

@@ -2,16 +2,15 @@
 
 use std::sync::Arc;
 
-use entitlements_core::catalog::FeatureKind;
-use entitlements_core::id::{IdempotencyKey, ReceiptId};
+use entitlements_core::catalog::Charge as When;
+use entitlements_core::id::IdempotencyKey;
 use entitlements_core::usage::Receipt;
 use entitlements_core::{Amount, Consumption, Entitlements, Error, ErrorKind, Reason};
 
 use crate::bill::Bill;
+use crate::reported::{Estimate, Reported, settle};
 use crate::tab::{Tab, Tabs};
-
-/// What a handler has reported: meters and units.
-pub(crate) type Reported = Vec<(String, Amount)>;
+use crate::taking::Taking;
 
 /// What is left to do.
 #[derive(Clone, Debug)]
@@ -23,7 +22,7 @@ pub(crate) enum Job {
     /// Take what is owed, unless it is taken already and stays so.
     Take(Bill),
     /// Make the estimate what was reported.
-    Settle { bill: Bill, receipt: Option<Receipt>, reported: Reported },
+    Settle { bill: Bill, estimate: Estimate, reported: Option<Reported> },
 }
 
 /// What became of a job.
@@ -37,7 +36,7 @@ pub(crate) enum Ran {
     Failed,
 }
 
-const DONE: Ran = Ran::Done { uncollected: 0 };
+pub(crate) const DONE: Ran = Ran::Done { uncollected: 0 };
 
 impl Job {
     /// The way to undo a bill, unless another request may have paid it under the same key.
@@ -52,8 +51,8 @@ impl Job {
             }
             Self::Undo(bill) => undo(entitlements, bill).await,
             Self::Take(bill) => take(entitlements, tabs, bill).await,
-            Self::Settle { bill, receipt, reported } => {
-                settle(entitlements, bill, receipt.as_ref(), reported).await
+            Self::Settle { bill, estimate, reported } => {
+                settle(entitlements, tabs, bill, estimate, reported.as_ref()).await
             }
         };
         ran.unwrap_or_else(|error| {
@@ -88,10 +87,16 @@ async fn refund(
 ) -> Result<Ran, Error> {
     let is_served = || tab.is_some_and(Tab::is_served);
     if !is_served() {
-        entitlements.refund(&receipt.company, &receipt.id).await?;
+        bill.give_back(entitlements, &receipt.id).await?;
     }
     // Somebody may have been served in the meantime, or before an answer of the store was lost.
-    if is_served() { take(entitlements, tabs, bill).await } else { Ok(DONE) }
+    match (is_served(), bill.when) {
+        (false, _) => Ok(DONE),
+        (true, When::Actual) => {
+            settle(entitlements, tabs, bill, &Estimate::Mine(receipt.id.clone()), None).await
+        }
+        (true, _) => take(entitlements, tabs, bill).await,
+    }
 }
 
 /// Takes what is owed once, also if it was taken before and given back.
@@ -100,14 +105,17 @@ async fn take(entitlements: &Entitlements, tabs: &Tabs, bill: &Bill) -> Result<R
     loop {
         // Said first: after that, what is not given back yet stays taken.
         tabs.serve(&bill);
-        match entitlements.consume(&bill.consume()).await? {
-            Consumption::Duplicate(receipt) if receipt.refunded_at.is_some() => match bill.next() {
-                Some(next) => bill = next,
-                None => return Ok(Ran::Failed),
-            },
-            Consumption::Recorded { .. } | Consumption::Duplicate(_) => return Ok(DONE),
-            Consumption::Refused(_) => {
+        match bill.take(entitlements).await? {
+            Taking::Taken { .. } | Taking::Before(_) => return Ok(DONE),
+            Taking::Refused(_) => {
                 return collect(entitlements, &bill, bill.meter, bill.amount, bill.key.clone()).await;
+            }
+            Taking::GivenBack => {
+                let Some(next) = bill.next() else {
+                    tracing::error!("what is owed cannot be taken: it was given back too often");
+                    return Ok(Ran::Failed);
+                };
+                bill = next;
             }
         }
     }
@@ -115,69 +123,18 @@ async fn take(entitlements: &Entitlements, tabs: &Tabs, bill: &Bill) -> Result<R
 
 /// The key tells whether the units were taken: asking again takes them at most once, and then they go back.
 async fn undo(entitlements: &Entitlements, bill: &Bill) -> Result<Ran, Error> {
-    let consumption = entitlements.consume(&bill.consume()).await?;
-    if let Some(receipt) = consumption.receipt() {
-        entitlements.refund(&receipt.company, &receipt.id).await?;
+    if let Taking::Taken { receipt, .. } | Taking::Before(receipt) = bill.take(entitlements).await? {
+        bill.give_back(entitlements, &receipt.id).await?;
     }
     Ok(DONE)
 }
 
-async fn settle(
-    entitlements: &Entitlements,
-    bill: &Bill,
-    receipt: Option<&Receipt>,
-    reported: &Reported,
-) -> Result<Ran, Error> {
-    let catalog = entitlements.catalog();
-    let is_meter =
-        |name: &str| catalog.feature(name).is_some_and(|feature| feature.kind() == FeatureKind::Meter);
-    let (meters, others): (Vec<_>, Vec<_>) = reported.iter().partition(|(meter, _)| is_meter(meter));
-    if !others.is_empty() {
-        tracing::error!(reported = ?others, "a handler reports what is no meter of the catalog");
-    }
-    if meters.is_empty() {
-        // Nothing usable was said, so the estimate stays.
-        return if receipt.is_some() {
-            Ok(Ran::Failed)
-        } else {
-            collect(entitlements, bill, bill.meter, bill.amount, bill.key.clone()).await
-        };
-    }
-    let taken = match receipt {
-        Some(receipt) => Some(receipt.id.clone()),
-        None => entitlements.consume(&bill.consume()).await?.receipt().map(|receipt| receipt.id.clone()),
-    };
-    let base = taken.as_ref().map_or(bill.key.as_str(), ReceiptId::as_str);
-    let more = match (meters.as_slice(), &taken) {
-        ([(meter, units)], Some(_)) if meter == bill.meter && *units >= bill.amount => {
-            vec![(meter, units.saturating_sub(bill.amount))]
-        }
-        (_, taken) => {
-            if let Some(receipt) = taken {
-                entitlements.refund(&bill.subject.company, receipt).await?;
-            }
-            meters.iter().map(|(meter, units)| (meter, *units)).collect()
-        }
-    };
-    let mut missing = 0_u64;
-    for (index, (meter, units)) in more.into_iter().enumerate() {
-        if units.is_zero() {
-            continue;
-        }
-        let Some(key) = key(&format!("settle:{base}:{index}")) else { return Ok(Ran::Failed) };
-        if let Ran::Done { uncollected } = collect(entitlements, bill, meter, units, key).await? {
-            missing = missing.saturating_add(uncollected);
-        }
-    }
-    Ok(Ran::Done { uncollected: missing })
-}
-
-fn key(text: &str) -> Option<IdempotencyKey> {
+pub(crate) fn key(text: &str) -> Option<IdempotencyKey> {
     IdempotencyKey::new(text).ok()
 }
 
 /// Takes units that were used already. If they do not fit, takes what is left, and says so.
-async fn collect(
+pub(crate) async fn collect(
     entitlements: &Entitlements,
     bill: &Bill,
     meter: &str,
@@ -185,14 +142,14 @@ async fn collect(
     as_key: IdempotencyKey,
 ) -> Result<Ran, Error> {
     let rest_key = key(&format!("{as_key}:rest"));
-    let taken = entitlements.consume(&bill.take(meter, units, as_key)).await?;
+    let taken = entitlements.consume(&bill.consume_other(meter, units, as_key)).await?;
     let Consumption::Refused(refused) = taken else { return Ok(DONE) };
     let left = refused.quota.and_then(|quota| quota.remaining).filter(|left| !left.is_zero());
     let mut uncollected = units;
     if let (Reason::QuotaExceeded, Some(left), Some(rest_key)) = (refused.reason, left, rest_key)
         && left < units
     {
-        match entitlements.consume(&bill.take(meter, left, rest_key)).await {
+        match entitlements.consume(&bill.consume_other(meter, left, rest_key)).await {
             Ok(Consumption::Refused(_)) => {}
             Ok(_) => uncollected = units.saturating_sub(left),
             Err(error) if error.kind() == ErrorKind::Unavailable => return Err(error),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use entitlements_core::catalog::{Consume, Require};
-use entitlements_core::{Action, Amount, Consumption, Context, Decision, Request, Subject};
+use entitlements_core::{Action, Amount, Context, Decision, Request, Subject};
 use tracing::{Instrument, Span};
 
 use crate::bill::Bill;
@@ -19,6 +19,7 @@ use crate::key::{CallersKey, fresh};
 use crate::limits::Shown;
 use crate::rules::CompiledRule;
 use crate::settle::Settlements;
+use crate::taking::Taking;
 use crate::ticket::Ticket;
 use crate::trace;
 use crate::undecided;
@@ -140,32 +141,32 @@ impl Asked {
     async fn charge(&self, consume: &Consume) -> Result<(Charge, Option<Decision>), Denial> {
         let shared = self.shared();
         let request = self.request(consume.feature, Action::Create, consume.amount);
-        let (when, settlements) = (consume.charge, &shared.settlements);
+        let settlements = &shared.settlements;
         let mut bill = self.bill(consume)?;
         loop {
             let tab = settlements.tabs().open(&bill);
-            let charge = |bill, hold| Charge { bill, when, hold, tab, settlements: settlements.clone() };
+            let charge = |bill, hold| Charge { bill, hold, tab, settlements: settlements.clone() };
             let mut flight = Flight { bill: &bill, settlements, landed: false };
-            let consumed = shared.entitlements.consume(&bill.consume()).await;
+            let taken = bill.take(&shared.entitlements).await;
             flight.landed = true;
             drop(flight);
-            if consumed.is_ok() {
+            if taken.is_ok() {
                 settlements.resume();
             }
-            match consumed {
-                Ok(Consumption::Recorded { decision, receipt }) => {
+            match taken {
+                Ok(Taking::Taken { decision, receipt }) => {
                     let decision = self.judged(decision)?;
                     return Ok((charge(bill, Hold::Taken(receipt)), Some(decision)));
                 }
                 // The request before failed and was not charged, so this one is.
-                Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {
+                Ok(Taking::GivenBack) => {
                     bill = bill.next().ok_or(Denial::IdempotencyKeyWornOut)?;
                 }
-                Ok(Consumption::Duplicate(receipt)) => {
+                Ok(Taking::Before(receipt)) => {
                     let decision = Some(self.check_again(consume).await?);
                     return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
                 }
-                Ok(Consumption::Refused(decision)) => {
+                Ok(Taking::Refused(decision)) => {
                     return Err(match self.judged(decision) {
                         Err(denial) => denial,
                         // A refusal whose decision allows would contradict itself.
@@ -198,6 +199,7 @@ impl Asked {
             subject: self.subject.clone(),
             meter: consume.feature,
             amount: consume.amount,
+            when: consume.charge,
             key: key.ok_or(Denial::Internal)?,
             callers: self.key.clone().map(|key| (key, 0)),
             resource: self.resource.clone(),

@@ -90,6 +90,7 @@ mod tests {
             subject: Subject::company(CompanyId::new("acme").unwrap()),
             meter: "reports",
             amount: Amount::ONE,
+            when: entitlements_core::catalog::Charge::Admit,
             key: own.unwrap(),
             callers: callers.then_some((key, 0)),
             resource: None,

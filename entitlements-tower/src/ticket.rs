@@ -52,7 +52,7 @@ impl Ticket {
         charge: Option<Charge>,
         charges: Charges,
     ) -> Self {
-        let open = charge.map(|charge| match charge.when {
+        let open = charge.map(|charge| match charge.bill.when {
             When::Actual => OpenCharge::Reported(UsageReport::new(charge)),
             When::Admit | When::Success => OpenCharge::Plain(Box::new(charge)),
         });
@@ -126,7 +126,8 @@ impl Ticket {
         {
             let (subject, resource, context) =
                 (self.subject.clone(), self.resource.take(), self.context.take());
-            let bill = Bill { subject, meter, amount, key, callers: None, resource, context };
+            let when = When::Admit;
+            let bill = Bill { subject, meter, amount, when, key, callers: None, resource, context };
             self.gate.shared().settlements.push(Job::Take(bill));
         }
     }

@@ -155,6 +155,52 @@ async fn a_report_that_outlives_the_response_settles_at_its_end() {
 }
 
 #[tokio::test]
+async fn nobody_takes_the_units_of_an_estimate_before_it_is_settled() {
+    let world = World::new().await;
+    let layer = world.layer();
+    let subject = crate::world::of("starter-co");
+    let most = entitlements_core::Consume::new(&subject, "tokens", units(90));
+    assert!(world.entitlements.consume(&most).await.unwrap().receipt().is_some());
+    let service = layer.layer(Probe::new(|request| handler(request, End::Status(200), Some(4))));
+    service.oneshot(request("POST", "/actual", "starter-co")).await.unwrap();
+    world.store.let_others_wait(&world.entitlements);
+    let stats = layer.flush().await;
+    assert_eq!((stats.done, stats.uncollected), (1, 0));
+    // The six that were left are taken by the others.
+    assert_eq!(world.used("starter-co", "tokens").await, 100);
+}
+
+#[tokio::test]
+async fn an_estimate_that_nobody_settles_is_free_after_an_hour() {
+    let world = World::new().await;
+    let service = world.layer().layer(Probe::new(|_| std::future::pending()));
+    let mut killed = Box::pin(service.oneshot(request("POST", "/actual", "starter-co")));
+    assert!(killed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    std::mem::forget(killed);
+    for (minutes, used) in [(59, 10), (1, 0)] {
+        world.clock.advance(chrono::TimeDelta::minutes(minutes));
+        assert_eq!(world.used("starter-co", "tokens").await, used);
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_whose_answer_was_lost_is_settled_or_undone() {
+    for (fail_mode, report, used) in
+        [(FailMode::Open, Some(4), 4), (FailMode::Open, None, 10), (FailMode::Closed, None, 0)]
+    {
+        let world = World::new().await;
+        let layer = world.builder(fail_mode).build().unwrap();
+        world.store.set(Weather::DebitsLost);
+        let service = layer.layer(Probe::new(move |request| handler(request, End::Status(200), report)));
+        service.oneshot(request("POST", "/actual", "starter-co")).await.unwrap();
+        world.store.set(Weather::Fair);
+        assert_eq!(world.used("starter-co", "tokens").await, 10);
+        layer.flush().await;
+        assert_eq!(world.used("starter-co", "tokens").await, used, "{fail_mode} {report:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_exceeds_the_quota_is_taken_as_far_as_it_goes_and_counted() {
     let world = World::new().await;
     let layer = world.layer();

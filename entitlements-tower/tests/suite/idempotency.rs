@@ -7,7 +7,7 @@ use entitlements_core::store::{StoreErrorKind, SubscriptionStore};
 use entitlements_core::subscription::Subscription;
 use entitlements_core::testkit::fixtures::{company, feature, now, plan, policy, subscription, user};
 use entitlements_core::{Subject, SubscriptionStatus};
-use entitlements_tower::{FailMode, Rule};
+use entitlements_tower::{FailMode, Rule, UsageReport};
 use http::{HeaderValue, Request, Response};
 use tower::{Layer, ServiceExt};
 
@@ -238,6 +238,82 @@ async fn of_two_requests_with_one_key_the_one_that_is_served_pays() {
         let about = (drop_first, settle_between, fails);
         assert_eq!(world.used("starter-co", "reports").await, u64::from(!fails), "{about:?}");
     }
+}
+
+/// How a request ends whose estimate is 10: its status, and what it reports.
+type End = (u16, Option<u64>);
+
+/// Sends requests with one key one after the other, all admitted before the first ends, and says what is charged.
+async fn charged_for_estimates(ends: &[End], settle_between: bool) -> u64 {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let mut running = Vec::new();
+    for &(status, report) in ends {
+        let (go, gone) = tokio::sync::oneshot::channel::<()>();
+        let gone = Arc::new(Mutex::new(Some(gone)));
+        let service = layer.layer(Probe::new(move |request| {
+            let gone = gone.lock().unwrap().take().unwrap();
+            async move {
+                gone.await.unwrap();
+                if let Some(units) = report {
+                    request.extensions().get::<UsageReport>().unwrap().report("tokens", units);
+                }
+                Ok(Response::builder().status(status).body(String::new()).unwrap())
+            }
+        }));
+        let mut response = Box::pin(service.oneshot(keyed("/actual", "k")));
+        assert!(response.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        running.push((go, response));
+    }
+    for (go, response) in running {
+        go.send(()).unwrap();
+        response.await.unwrap();
+        if settle_between {
+            layer.flush().await;
+        }
+    }
+    layer.flush().await;
+    world.used("starter-co", "tokens").await
+}
+
+#[tokio::test]
+async fn of_estimates_under_one_key_one_is_settled() {
+    let table: [(&[End], u64); 7] = [
+        (&[(200, Some(4)), (200, Some(7))], 4),
+        (&[(200, Some(4)), (200, None)], 4),
+        (&[(200, None), (200, Some(4))], 10),
+        (&[(500, None), (200, Some(7))], 7),
+        (&[(500, None), (500, None)], 0),
+        (&[(500, None), (200, Some(7)), (200, Some(7))], 7),
+        (&[(500, Some(3)), (200, Some(7))], 3),
+    ];
+    for (ends, used) in table {
+        for settle_between in [false, true] {
+            assert_eq!(charged_for_estimates(ends, settle_between).await, used, "{ends:?} {settle_between}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_stays_when_a_retry_was_served_on_it() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let first = layer.layer(Probe::new(|_| async {
+        tokio::task::yield_now().await;
+        Ok(Response::builder().status(500).body(String::new()).unwrap())
+    }));
+    let mut first = Box::pin(first.oneshot(keyed("/actual", "k")));
+    assert!(first.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    layer.layer(Probe::answering(200)).oneshot(keyed("/actual", "k")).await.unwrap();
+    assert_eq!(layer.flush().await.done, 1);
+    assert_eq!(first.await.unwrap().status(), 500);
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "tokens").await, 10);
+    // It is settled, so that what comes later is not charged again.
+    layer.layer(Probe::answering(200)).oneshot(keyed("/actual", "k")).await.unwrap();
+    world.clock.advance(chrono::TimeDelta::hours(2));
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "tokens").await, 10);
 }
 
 #[tokio::test]
