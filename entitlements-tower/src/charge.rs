@@ -95,7 +95,7 @@ pub(crate) enum Hold {
 pub(crate) struct Charge {
     pub(crate) bill: Bill,
     pub(crate) hold: Hold,
-    /// Where it is said whether another request was served on the charge.
+    /// Where it is said whether another request was served on the charge; `None` if that one settles it.
     pub(crate) tab: Option<Arc<Tab>>,
     pub(crate) settlements: Settlements,
 }
@@ -125,7 +125,7 @@ impl Charge {
                     Hold::Owed => Estimate::Owed,
                     Hold::Elsewhere(_) => Estimate::Elsewhere,
                 };
-                Job::Settle { bill, estimate, reported }
+                Job::Settle { bill, estimate, reported, tab }
             }
             Hold::Taken(_) => return,
             // Whoever was served has paid, whatever becomes of the earlier request.

@@ -22,7 +22,7 @@ pub(crate) enum Job {
     /// Take what is owed, unless it is taken already and stays so.
     Take(Bill),
     /// Make the estimate what was reported.
-    Settle { bill: Bill, estimate: Estimate, reported: Option<Reported> },
+    Settle { bill: Bill, estimate: Estimate, reported: Option<Reported>, tab: Option<Arc<Tab>> },
 }
 
 /// What became of a job.
@@ -51,7 +51,8 @@ impl Job {
             }
             Self::Undo(bill) => undo(entitlements, bill).await,
             Self::Take(bill) => take(entitlements, tabs, bill).await,
-            Self::Settle { bill, estimate, reported } => {
+            // The tab says, as long as the job waits, that somebody settles the estimate.
+            Self::Settle { bill, estimate, reported, tab: _ } => {
                 settle(entitlements, tabs, bill, estimate, reported.as_ref()).await
             }
         };

@@ -145,7 +145,7 @@ impl Asked {
         let mut bill = self.bill(consume)?;
         loop {
             let tab = settlements.tabs().open(&bill);
-            let charge = |bill, hold| Charge { bill, hold, tab, settlements: settlements.clone() };
+            let charge = |bill, hold, tab| Charge { bill, hold, tab, settlements: settlements.clone() };
             let mut flight = Flight { bill: &bill, settlements, landed: false };
             let taken = bill.take(&shared.entitlements).await;
             flight.landed = true;
@@ -156,15 +156,16 @@ impl Asked {
             match taken {
                 Ok(Taking::Taken { decision, receipt }) => {
                     let decision = self.judged(decision)?;
-                    return Ok((charge(bill, Hold::Taken(receipt)), Some(decision)));
+                    return Ok((charge(bill, Hold::Taken(receipt), tab), Some(decision)));
                 }
                 // The request before failed and was not charged, so this one is.
                 Ok(Taking::GivenBack) => {
                     bill = bill.next().ok_or(Denial::IdempotencyKeyWornOut)?;
                 }
                 Ok(Taking::Before(receipt)) => {
+                    drop(tab);
                     let decision = Some(self.check_again(consume).await?);
-                    return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
+                    return Ok((charge(bill, Hold::Elsewhere(receipt), None), decision));
                 }
                 Ok(Taking::Refused(decision)) => {
                     return Err(match self.judged(decision) {
@@ -177,7 +178,7 @@ impl Asked {
                     let passes =
                         undecided::charge(self, &request, &error).and_then(|decision| self.judged(decision));
                     return match passes {
-                        Ok(decision) => Ok((charge(bill, Hold::Owed), Some(decision))),
+                        Ok(decision) => Ok((charge(bill, Hold::Owed, tab), Some(decision))),
                         Err(denial) => {
                             if let Some(job) = Job::undo(bill) {
                                 settlements.push(job);

@@ -20,7 +20,7 @@ pub(crate) enum Estimate {
     Mine(ReceiptId),
     /// Not set aside yet, or it is not known.
     Owed,
-    /// Set aside by an earlier request with the same key, which settles it, unless it gives it back.
+    /// Set aside by an earlier request with the same key, which settles it if it is still there.
     Elsewhere,
 }
 
@@ -69,11 +69,11 @@ pub(crate) async fn settle(
     let (mut bill, mut estimate) = (bill.clone(), estimate.clone());
     let missing = loop {
         // Said first: after that, what is not given back yet stays taken.
-        tabs.serve(&bill);
+        let others_settle = tabs.serve(&bill) && estimate == Estimate::Elsewhere;
         let id = match &estimate {
             Estimate::Mine(id) => Some(id.clone()),
             Estimate::Owed | Estimate::Elsewhere => match bill.take(entitlements).await? {
-                Taking::Before(_) if estimate == Estimate::Elsewhere => return Ok(DONE),
+                Taking::Before(_) if others_settle => return Ok(DONE),
                 Taking::Taken { receipt, .. } | Taking::Before(receipt) => Some(receipt.id),
                 Taking::GivenBack => None,
                 Taking::Refused(_) => {

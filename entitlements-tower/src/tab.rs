@@ -17,7 +17,7 @@ type Id = (CompanyId, IdempotencyKey);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tabs(Arc<Mutex<HashMap<Id, Weak<Tab>>>>);
 
-/// A charge that may still be given back: it is under way, or its refund waits.
+/// A charge of which it is not settled yet whether it stays, and, if it is an estimate, how much of it.
 #[derive(Debug)]
 pub(crate) struct Tab {
     id: Id,
@@ -39,13 +39,15 @@ impl Tabs {
         Some(tab)
     }
 
-    /// Says that somebody was served on the charge, so that it must stay.
-    pub(crate) fn serve(&self, bill: &Bill) {
+    /// Says that somebody was served on the charge, so that it must stay, and tells whether another request of this process
+    /// is there to settle it.
+    pub(crate) fn serve(&self, bill: &Bill) -> bool {
         // A tab closes under the lock, so it is not dropped there.
         let tab = self.lock().get(&id(bill)).and_then(Weak::upgrade);
-        if let Some(tab) = tab {
+        if let Some(tab) = &tab {
             tab.served.store(true, Ordering::SeqCst);
         }
+        tab.is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Id, Weak<Tab>>> {
@@ -102,7 +104,7 @@ mod tests {
     fn requests_with_one_key_have_one_tab() {
         let tabs = Tabs::default();
         let [first, second] = [&bill(true); 2].map(|bill| tabs.open(bill).unwrap());
-        tabs.serve(&bill(true));
+        assert!(tabs.serve(&bill(true)));
         assert!(first.is_served() && second.is_served());
         assert!(!tabs.open(&bill(true).next().unwrap()).unwrap().is_served());
     }
@@ -111,11 +113,12 @@ mod tests {
     fn a_tab_is_closed_when_nobody_holds_it() {
         let tabs = Tabs::default();
         let [first, second] = [&bill(true); 2].map(|bill| tabs.open(bill).unwrap());
-        tabs.serve(&bill(true));
         drop(first);
         assert_eq!(tabs.lock().len(), 1);
+        assert!(tabs.serve(&bill(true)));
         drop(second);
         assert!(tabs.lock().is_empty());
+        assert!(!tabs.serve(&bill(true)));
         assert!(!tabs.open(&bill(true)).unwrap().is_served());
     }
 

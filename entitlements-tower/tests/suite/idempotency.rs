@@ -317,6 +317,20 @@ async fn an_estimate_stays_when_a_retry_was_served_on_it() {
 }
 
 #[tokio::test]
+async fn an_estimate_that_nobody_else_settles_is_settled_by_the_retry() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    world.store.set(Weather::DebitsLost);
+    assert_eq!(service.clone().oneshot(keyed("/actual", "k")).await.unwrap().status(), 503);
+    world.store.set(Weather::Fair);
+    assert_eq!(service.oneshot(keyed("/actual", "k")).await.unwrap().status(), 200);
+    layer.flush().await;
+    world.clock.advance(chrono::TimeDelta::hours(2));
+    assert_eq!(world.used("starter-co", "tokens").await, 10);
+}
+
+#[tokio::test]
 async fn what_is_owed_for_a_retry_is_taken_after_the_refund_before_it() {
     let world = World::new().await;
     let layer = world.builder(FailMode::Open).idempotency_from_header(true).build().unwrap();
