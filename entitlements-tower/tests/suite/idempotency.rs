@@ -243,8 +243,8 @@ async fn of_two_requests_with_one_key_the_one_that_is_served_pays() {
 /// How a request ends whose estimate is 10: its status, and what it reports.
 type End = (u16, Option<u64>);
 
-/// Sends requests with one key one after the other, all admitted before the first ends, and says what is charged.
-async fn charged_for_estimates(ends: &[End], settle_between: bool) -> u64 {
+/// Sends requests with one key, all admitted before one ends, and says what is charged.
+async fn charged_for_estimates(ends: &[End], last_ends_first: bool, settle_between: bool) -> u64 {
     let world = World::new().await;
     let layer = world.builder(FailMode::Closed).idempotency_from_header(true).build().unwrap();
     let mut running = Vec::new();
@@ -264,6 +264,9 @@ async fn charged_for_estimates(ends: &[End], settle_between: bool) -> u64 {
         let mut response = Box::pin(service.oneshot(keyed("/actual", "k")));
         assert!(response.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         running.push((go, response));
+    }
+    if last_ends_first {
+        running.reverse();
     }
     for (go, response) in running {
         go.send(()).unwrap();
@@ -289,7 +292,24 @@ async fn of_estimates_under_one_key_one_is_settled() {
     ];
     for (ends, used) in table {
         for settle_between in [false, true] {
-            assert_eq!(charged_for_estimates(ends, settle_between).await, used, "{ends:?} {settle_between}");
+            let charged = charged_for_estimates(ends, false, settle_between).await;
+            assert_eq!(charged, used, "{ends:?} {settle_between}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_is_settled_by_the_request_that_made_it() {
+    // The second is served first; if the first fails then, the estimate stays.
+    let table: [(&[End], u64); 3] = [
+        (&[(200, Some(4)), (200, None)], 4),
+        (&[(200, Some(4)), (200, Some(7))], 4),
+        (&[(500, None), (200, Some(7))], 10),
+    ];
+    for (ends, used) in table {
+        for settle_between in [false, true] {
+            let charged = charged_for_estimates(ends, true, settle_between).await;
+            assert_eq!(charged, used, "{ends:?} {settle_between}");
         }
     }
 }
