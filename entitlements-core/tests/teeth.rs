@@ -9,16 +9,26 @@ use std::sync::Arc;
 use entitlements_core::MemoryStore;
 use entitlements_core::testkit::{
     agrees_with_memory, alert, audit, billing, debit, erasure, gauge, grant, group, policy, race, receipt,
-    record, reservation, snapshot,
+    record, refusal, reservation, snapshot,
 };
 use wrong::Wrong;
 
+/// A store without the mistake: the one in memory, or one that is wrong elsewhere.
+macro_rules! right {
+    () => {
+        MemoryStore::default()
+    };
+    ($right:ident) => {
+        wrong::Store::new(Wrong::$right)
+    };
+}
+
 /// Whether a case fails on a store that is wrong in one way, and passes on one that is not.
 macro_rules! caught {
-    ($($name:ident: $wrong:ident by $module:ident::$case:ident;)+) => {$(
+    ($($name:ident: $wrong:ident by $module:ident::$case:ident $(unlike $right:ident)?;)+) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $name() {
-            $module::$case(&Arc::new(MemoryStore::default())).await;
+            $module::$case(&Arc::new(right!($($right)?))).await;
             let store = Arc::new(wrong::Store::new(Wrong::$wrong));
             let verdict = tokio::spawn(async move { $module::$case(&store).await }).await;
             assert!(verdict.unwrap_err().is_panic());
@@ -40,6 +50,7 @@ caught! {
     loading_ended_grants_is_caught: LoadsEndedGrants by snapshot::ended_grants_are_left_out;
     sharing_keys_between_companies_is_caught: SharesKeys by receipt::keys_of_two_companies_are_independent;
     alerting_again_after_a_refund_is_caught: AlertsAgain by alert::a_refund_does_not_arm_an_alert_again;
+    giving_an_alert_to_two_is_caught: ClaimsAlertsAgain by alert::a_claimed_alert_is_nobody_elses;
     turning_the_order_of_buckets_is_caught: TurnsBuckets by debit::buckets_are_emptied_in_order;
     checking_one_quota_of_two_is_caught: ChecksOneQuota by debit::parallel_quotas_bound_together;
     voiding_without_a_revision_is_caught: VoidsSilently by grant::a_grant_is_voided_once;
@@ -79,6 +90,10 @@ caught! {
     claiming_an_event_again_is_caught: ClaimsAgain by billing::an_event_is_claimed_by_one;
     finishing_an_event_late_is_caught: FinishesLate by billing::a_late_attempt_ends_nothing;
     adding_to_plan_features_is_caught: AddsPlanFeatures by billing::plan_features_are_replaced_as_a_whole;
+    refusing_what_is_claimed_is_caught: RefusesWhatItClaims by gauge::holders_fill_a_gauge_up_to_its_limit;
+    // Of what it disclaims, a store that refuses it is right.
+    doing_what_is_disclaimed_is_caught: DoesWhatItDisclaims by refusal::gauges_are_refused unlike RefusesWhatItClaims;
+    doing_what_is_refused_is_caught: DoesWhatItRefuses by refusal::gauges_are_refused unlike RefusesWhatItClaims;
 }
 
 #[tokio::test]

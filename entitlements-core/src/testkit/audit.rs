@@ -29,6 +29,25 @@ pub(super) async fn entries(store: &impl AuditStore, company: &str) -> Vec<Audit
     items
 }
 
+/// Appends records, if the store keeps a log; whether it does.
+pub(super) async fn appended(store: &impl AuditStore, records: &[AuditRecord]) -> bool {
+    let answer = store.append(records).await;
+    if answer.as_ref().is_err_and(|error| error.kind() == StoreErrorKind::Unsupported) {
+        return false;
+    }
+    answer.unwrap();
+    true
+}
+
+/// The entries of the only page, if the store keeps a log.
+pub(super) async fn entries_if_kept(store: &impl AuditStore, company: &str) -> Option<Vec<AuditEntry>> {
+    let answer = store.audit_page(&self::company(company), &PageRequest::first(1)).await;
+    if answer.is_err_and(|error| error.kind() == StoreErrorKind::Unsupported) {
+        return None;
+    }
+    Some(entries(store, company).await)
+}
+
 async fn page(
     store: &impl AuditStore,
     company: &str,

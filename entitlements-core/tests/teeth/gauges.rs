@@ -5,9 +5,23 @@ use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
 use entitlements_core::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use entitlements_core::id::{CompanyId, FeatureKey, HolderId};
-use entitlements_core::store::{GaugeStore, Page, PageRequest, SnapshotStore};
+use entitlements_core::store::{GaugeStore, Page, PageRequest, SnapshotStore, StoreError, StoreErrorKind};
 
 use super::{Result, Store, Wrong};
+
+const GAUGES: &str = "use gauges";
+
+impl Store {
+    /// Refuses every call, as a store does that has no gauges and says so.
+    fn do_without_gauges(&self) -> Result<()> {
+        match self.wrong {
+            Wrong::RefusesWhatItClaims | Wrong::DoesWhatItRefuses => {
+                Err(StoreError::new(StoreErrorKind::Unsupported, GAUGES))
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
 #[async_trait]
 impl GaugeStore for Store {
@@ -19,6 +33,10 @@ impl GaugeStore for Store {
         limit: Option<Amount>,
         at: DateTime<Utc>,
     ) -> Result<AcquireOutcome> {
+        if self.is(Wrong::DoesWhatItRefuses) {
+            self.memory.acquire(company, gauge, holder, limit, at).await?;
+        }
+        self.do_without_gauges()?;
         if self.is(Wrong::RefusesHolders) || self.is(Wrong::ReadsGaugesThenWrites) {
             let facts = self.memory.load(company, at).await?;
             let known = facts.gauges.iter().find(|level| level.gauge == *gauge);
@@ -39,6 +57,7 @@ impl GaugeStore for Store {
     }
 
     async fn release(&self, company: &CompanyId, gauge: &FeatureKey, holder: &HolderId) -> Result<bool> {
+        self.do_without_gauges()?;
         let released = self.memory.release(company, gauge, holder).await?;
         Ok(released || self.is(Wrong::ReleasesAnybody))
     }
@@ -50,6 +69,7 @@ impl GaugeStore for Store {
         level: Amount,
         limit: Option<Amount>,
     ) -> Result<LevelOutcome> {
+        self.do_without_gauges()?;
         if self.is(Wrong::RefusesLowerLevels) && limit.is_some_and(|limit| level > limit) {
             return Ok(LevelOutcome::Refused);
         }
@@ -62,6 +82,7 @@ impl GaugeStore for Store {
         gauge: &FeatureKey,
         page: &PageRequest,
     ) -> Result<Page<Holder>> {
+        self.do_without_gauges()?;
         self.memory.list_holders(company, gauge, page).await
     }
 }

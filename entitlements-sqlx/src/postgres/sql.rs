@@ -12,6 +12,7 @@ statements! {
     AUDIT_ROWS = "postgres/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     BILL_METERS = "postgres/bill_meters.sql";
+    CLAIM_ALERTS = "postgres/claim_alerts.sql";
     CLAIM_EVENT = "claim_event.sql";
     CLAIM_USAGE = "postgres/claim_usage.sql";
     COUNT_DECISIONS = "count_decisions.sql";

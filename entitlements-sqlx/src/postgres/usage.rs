@@ -11,6 +11,7 @@ use sqlx::postgres::PgRow;
 
 use super::transaction::Run;
 use super::{PostgresStore, Typed, sql};
+use crate::alerts;
 use crate::error::corrupt;
 use crate::receipts::{self, events_json};
 use crate::rows::{AlertRow, ReceiptRow, one};
@@ -85,6 +86,19 @@ impl UsageStore for PostgresStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: Vec<(String,)> = self.read(ALERTS, sqlx::query_as(sql::PENDING_ALERTS).bind(limit)).await?;
         rows.iter().map(|(json,)| one::<AlertRow, _>(ALERTS, json)).collect()
+    }
+
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        let query = sqlx::query_as(sql::CLAIM_ALERTS)
+            .bind(until.timestamp_micros())
+            .bind(now.timestamp_micros())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        alerts::claimed(self.write_all(alerts::CLAIM, query).await?)
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {

@@ -137,6 +137,7 @@ async fn every_call_is_one_statement() {
         one!(store.refund(&acme, &receipt_id(&id("a")), now()));
         one!(store.pending_alerts(10));
         let soon = now() + chrono::TimeDelta::seconds(1);
+        one!(store.claim_alerts(soon, now(), 10));
         let reserving = taken("r", 2);
         assert!(matches!(one!(store.reserve(&reserving, soon)), ReserveOutcome::Reserved(_)));
         assert!(matches!(one!(store.reserve(&reserving, soon)), ReserveOutcome::Duplicate(_)));

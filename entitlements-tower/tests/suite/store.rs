@@ -243,6 +243,15 @@ impl UsageStore for FlakyStore {
         self.up()?.pending_alerts(limit).await
     }
 
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        self.up()?.claim_alerts(until, now, limit).await
+    }
+
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
         self.up()?.acknowledge_alert(alert).await
     }
