@@ -138,7 +138,7 @@ impl Entitlements {
                 at: now,
             };
             let forgetting = self.0.snapshots.expiring(company);
-            let outcome = self.0.store.reserve(&debit, expires_at).await;
+            let outcome = self.in_time("set units aside", self.0.store.reserve(&debit, expires_at)).await;
             drop(forgetting);
             let outcome = outcome?;
             self.observe(&Event::Reserved { company, meter: consume.meter, outcome: &outcome });
