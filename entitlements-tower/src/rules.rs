@@ -168,12 +168,14 @@ impl Rules {
         let mut tree = |methods: &[Option<&str>]| build_tree(methods, &by_method, &mut problems);
         let mut methods: BTreeSet<&str> = by_method.keys().flatten().map(String::as_str).collect();
         if methods.contains("GET") {
-            methods.insert("HEAD");
+            methods.extend(["HEAD", "CONNECT"]);
         }
         let mut trees = Vec::new();
         for name in methods {
             let precedence: &[_] = match name {
                 "HEAD" => &[Some("HEAD"), Some("GET"), None],
+                // What GET opens over HTTP/1, a WebSocket, CONNECT opens over HTTP/2.
+                "CONNECT" => &[Some("CONNECT"), Some("GET"), None],
                 name => &[Some(name), None],
             };
             let rules = tree(precedence);

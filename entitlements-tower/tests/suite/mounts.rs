@@ -36,7 +36,13 @@ pub(crate) type App = BoxCloneSyncService<Request, axum::response::Response, std
 
 /// One application, mounted in every way. The paths of the handlers are the same in all of them.
 pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App)> {
-    let rules = ["/v1/boardroom", "GET /v1/reports/{id}", "POST /v1/reports/{id}", "/v1/files/{*path}"];
+    let rules = [
+        "/v1/boardroom",
+        "GET /v1/reports/{id}",
+        "POST /v1/reports/{id}",
+        "GET /v1/live/{id}",
+        "/v1/files/{*path}",
+    ];
     let rules = rules.map(|pattern| Rule::new(pattern).require("boardroom"));
     let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
     let handler = |name: &'static str| {
@@ -50,12 +56,14 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
         Router::new()
             .route("/boardroom", any(handler("boardroom")))
             .route("/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
+            .route("/live/{report}", get(handler("live")).connect(handler("live")))
             .route("/files/{*rest}", get(handler("file")))
     };
     let flat = || {
         Router::new()
             .route("/v1/boardroom", any(handler("boardroom")))
             .route("/v1/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
+            .route("/v1/live/{report}", get(handler("live")).connect(handler("live")))
             .route("/v1/files/{*rest}", get(handler("file")))
     };
     let app = |router: Router| App::new(router);
@@ -66,6 +74,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
                 "/v1/reports/{report}",
                 get(handler("report")).merge(post(handler("new report"))).route_layer(gate.clone()),
             )
+            .route("/v1/live/{report}", get(handler("live")).connect(handler("live")).layer(gate.clone()))
             .route("/v1/files/{*rest}", get(handler("file")).layer(gate.clone()))
     };
     vec![
@@ -113,6 +122,10 @@ async fn every_mount_gates_every_handler() {
         ("GET", "/v1/reports/a%2Fb", "report"),
         ("GET", "/v1/reports/..", "report"),
         ("POST", "/v1/reports/7", "new report"),
+        // A WebSocket, over HTTP/1 and over HTTP/2.
+        ("GET", "/v1/live/7", "live"),
+        ("CONNECT", "/v1/live/7", "live"),
+        ("CONNECT", "/v1/boardroom", "boardroom"),
         ("GET", "/v1/files/a", "file"),
         ("HEAD", "/v1/files/a/b", "file"),
         ("GET", "/v1/files/a//b/../c", "file"),

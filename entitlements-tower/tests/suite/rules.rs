@@ -99,6 +99,7 @@ async fn the_rule_that_names_the_method_wins() {
     let table = [
         ("GET", "export view"),
         ("HEAD", "export view"),
+        ("CONNECT", "export view"),
         ("POST", "export export"),
         ("PUT", "boardroom update"),
         ("PATCH", "boardroom update"),
@@ -119,6 +120,14 @@ async fn a_rule_for_head_wins_over_the_one_for_get() {
     assert_eq!(refused_for(&rules, "HEAD", "/a").await, "boardroom view");
     assert_eq!(refused_for(&rules, "GET", "/a").await, "export view");
     assert_eq!(refused_for(&rules, "POST", "/a").await, "passed");
+}
+
+#[tokio::test]
+async fn a_rule_for_connect_wins_over_the_one_for_get() {
+    let rules = [Rule::new("GET /a").require("export"), Rule::new("CONNECT /a").require("boardroom")];
+    assert_eq!(refused_for(&rules, "CONNECT", "/a").await, "boardroom view");
+    assert_eq!(refused_for(&rules, "HEAD", "/a").await, "export view");
+    assert_eq!(refused_for(&rules, "GET", "/a").await, "export view");
 }
 
 #[tokio::test]
@@ -260,7 +269,14 @@ async fn forgotten(declared: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_declared_route_without_a_rule_is_refused_at_the_start() {
-    let fine = ["/boardroom", "GET /export", "HEAD /export", "POST /reports/{other}", "GET /healthz"];
+    let fine = [
+        "/boardroom",
+        "GET /export",
+        "HEAD /export",
+        "CONNECT /export",
+        "POST /reports/{other}",
+        "GET /healthz",
+    ];
     assert_eq!(forgotten(&fine).await, [""; 0]);
     let wrong = ["GET /free", "PUT /export", "/export", "/reports/{id}", "GET /reports/{id}", "healthz"];
     assert_eq!(forgotten(&wrong).await, wrong);

@@ -18,6 +18,7 @@ fn spelling() -> impl Strategy<Value = String> {
         &["/v1", "/boardroom"][..],
         &["/v1", "/reports", "/7"],
         &["/v1", "/reports", "/a%2Fb"],
+        &["/v1", "/live", "/7"],
         &["/v1", "/files", "/a"],
         &["/v1", "/files", "/a", "/b"],
     ]);
@@ -70,8 +71,9 @@ fn whoever_reaches_a_handler_has_passed_its_gate() {
     let reached = Reached::default();
     let mut apps = mounts(&world, &reached);
     apps.extend(tonic_mounts(&world, &reached));
-    let methods =
-        prop::sample::select(vec!["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "get"]);
+    let methods = prop::sample::select(vec![
+        "GET", "HEAD", "CONNECT", "POST", "PUT", "DELETE", "OPTIONS", "PURGE", "get",
+    ]);
     let (handled, refused) = (Cell::new(0_u64), Cell::new(0_u64));
     let config = Config {
         cases,
