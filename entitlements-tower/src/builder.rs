@@ -123,7 +123,35 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
-    /// Names the resource of a request, for example from a parameter of its path.
+    /// Names the resource of a request, for example from a parameter of its path. That is read with
+    /// [`decoded`](RouteParams::decoded): [`get`](RouteParams::get) hands out each spelling of a name as another one, and a
+    /// policy that denies the name would not see it.
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements};
+    /// use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
+    ///
+    /// # let catalog = Catalog::parse("catalog.toml", r#"
+    /// #     schema = 1
+    /// #     past_due_grace = "7d"
+    /// #     [features]
+    /// #     reports = { type = "flag" }
+    /// #     [plans.pro.grants]
+    /// #     reports = true
+    /// #     [[routes]]
+    /// #     match = "/reports/{id}"
+    /// #     require = "reports"
+    /// # "#)?;
+    /// # let entitlements = Entitlements::builder(catalog).build();
+    /// let layer = EntitlementLayer::builder(entitlements, subject_extension(), FailMode::Closed)
+    ///     .resource(|_, params| params.decoded("id").map(|id| format!("report:{id}")))
+    ///     .build()?;
+    /// assert_eq!(layer.coverage().rules[0].rule, "/reports/{id}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// `None` says that the request is about no resource in particular. A request whose path does not have the parameters
+    /// that its rule names is answered with 400.
     pub fn resource(
         mut self,
         resource: impl Fn(&Parts, &RouteParams<'_>) -> Option<String> + Send + Sync + 'static,

@@ -258,16 +258,19 @@ impl Gate {
             Some(context) => context(parts).map(Cow::Owned),
             None => parts.extensions.get::<Context>().map(Cow::Borrowed),
         };
-        let params =
-            || RouteParams { pattern: rule.path.as_deref(), params: rule.params(RequestPath::of(parts).raw) };
+        let mut spelling = Cow::Borrowed("");
+        if rule.resource.is_some() || shared.resource.is_some() || rule.units.is_some() {
+            spelling = rule.spelling(&RequestPath::of(parts)).ok_or_else(read::no_params)?;
+        }
+        let params = RouteParams { pattern: rule.path.as_deref(), params: rule.params(&spelling) };
         let resource = match (&rule.resource, &shared.resource) {
-            (Some(from), _) => read::resource(from, parts, &params())?,
-            (None, Some(of)) => of(parts, &params()).map(read::valid).transpose()?,
+            (Some(from), _) => read::resource(from, parts, &params)?,
+            (None, Some(of)) => of(parts, &params).map(read::valid).transpose()?,
             (None, None) => None,
         };
         let mut consume = rule.consume.clone();
         if let (Some(consume), Some(units)) = (&mut consume, &rule.units) {
-            consume.amount = read::units(units, parts, &params())?;
+            consume.amount = read::units(units, parts, &params)?;
         }
         Ok(Question { action: named.unwrap_or_else(|| action_of(&parts.method)), resource, context, consume })
     }

@@ -86,6 +86,17 @@ impl RequestPath<'_> {
         Some(if tidied.is_empty() { "/".into() } else { tidied })
     }
 
+    /// What the path may be to a handler that was reached by it, other than the raw path. `slashed` says whether paths that
+    /// end in a slash matter.
+    pub(crate) fn spellings(&self, slashed: bool) -> Vec<String> {
+        let mut spellings: Vec<String> = self.tidied().into_iter().collect();
+        if slashed && self.is_undecided() {
+            let last = spellings.last().map_or(self.raw, String::as_str);
+            spellings.push(format!("{last}/"));
+        }
+        spellings
+    }
+
     /// Whether no router has said which handler it chose, or it has chosen a catch-all.
     pub(crate) fn is_undecided(&self) -> bool {
         self.matched.is_none_or(ends_in_catch_all)

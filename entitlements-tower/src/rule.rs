@@ -171,6 +171,8 @@ impl Rule {
 
     /// Names the resource of a request by what `resource` makes of its head, instead of what the layer's `resource` says.
     /// What cannot be the name of a resource (more than 255 bytes, control characters) is answered with 400.
+    ///
+    /// A parameter of the path is read with [`decoded`](RouteParams::decoded), as the handler sees it.
     #[must_use]
     pub fn resource_by(
         mut self,

@@ -1,5 +1,6 @@
 //! Compiled rules: checked against the catalog, and ready to be looked up.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -90,6 +91,18 @@ impl CompiledRule {
 
     pub(crate) fn params<'a>(&'a self, path: &'a str) -> Option<matchit::Params<'a, 'a>> {
         self.params.at(path).ok().map(|found| found.params)
+    }
+
+    /// The path of a request in the spelling that has the parameters of the rule; `None` if no spelling has them.
+    pub(crate) fn spelling<'a>(&self, path: &RequestPath<'a>) -> Option<Cow<'a, str>> {
+        let Some(pattern) = self.path.as_deref().filter(|pattern| pattern.contains('{')) else {
+            return Some(Cow::Borrowed(path.raw));
+        };
+        if self.params(path.raw).is_some() {
+            return Some(Cow::Borrowed(path.raw));
+        }
+        let mut spellings = path.spellings(pattern.ends_with('/')).into_iter();
+        spellings.find(|text| self.params(text).is_some()).map(Cow::Owned)
     }
 }
 
@@ -227,13 +240,8 @@ impl Rules {
         path: &RequestPath<'_>,
         at: impl Fn(&str) -> Option<&'a Arc<CompiledRule>>,
     ) -> Option<&'a Arc<CompiledRule>> {
-        let at = |text: &str| at(text).filter(|rule| rule.gates());
-        let tidied = path.tidied();
-        let found = tidied.as_deref().and_then(at);
-        if found.is_some() || !self.slashed || !path.is_undecided() {
-            return found;
-        }
-        at(&format!("{}/", tidied.as_deref().unwrap_or(path.raw)))
+        let at = |text: &String| at(text).filter(|rule| rule.gates());
+        path.spellings(self.slashed).iter().find_map(at)
     }
 }
 

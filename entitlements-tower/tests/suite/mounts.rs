@@ -8,6 +8,8 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::{any, get, post};
 use entitlements_core::Decision;
+use entitlements_core::policy::{Effect, Policy, Target};
+use entitlements_core::testkit::fixtures::policy;
 use entitlements_tower::{EntitlementLayer, FailMode, Rule};
 use tower::util::BoxCloneSyncService;
 use tower::{Layer, ServiceExt};
@@ -221,6 +223,43 @@ async fn around_nest_service_the_raw_path_decides() {
     for uri in ["/v1", "/v1/", "/v1/boardroom", "/v1//boardroom", "/v1/./boardroom", "/v1/%62oardroom"] {
         assert_eq!(send(&wide, "GET", uri, "starter-co").await, 402, "{uri}");
         assert_eq!(send(&wide, "GET", uri, "pro-co").await, 200, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_hides_the_resource_from_a_policy() {
+    let world = World::new().await;
+    let no_secrets = Policy {
+        effect: Effect::Deny,
+        guardrail: true,
+        target: Target { resources: Some(vec!["report:secret".parse().unwrap()]), ..Target::default() },
+        ..policy("no-secrets")
+    };
+    world.entitlements.insert_policy(&no_secrets).await.unwrap();
+    let reached = Reached::default();
+    let report = reached.clone();
+    let reports = Router::new().route(
+        "/reports/{id}",
+        get(async move |request: Request| {
+            report.note("report", &request);
+        }),
+    );
+    let rule = || Rule::new("/v1/reports/{id}").require("boardroom");
+    let by_layer = world.builder(FailMode::Closed).rules([rule()]);
+    let by_layer = by_layer.resource(|_, params| Some(format!("report:{}", params.decoded("id")?)));
+    let by_rule = rule().resource_by(|_, params| Some(format!("report:{}", params.decoded("id")?)));
+    let by_rule = world.builder(FailMode::Closed).rules([by_rule]);
+    for gate in [by_layer, by_rule] {
+        let app = Router::new().nest_service("/v1", reports.clone()).layer(gate.build().unwrap());
+        let app = App::new(app);
+        assert_eq!(send(&app, "GET", "/v1//reports/open", "pro-co").await, 200);
+        assert_eq!(reached.take(), [("report", (1, 0))].into());
+        for uri in
+            ["/v1/reports/secret", "/v1/reports/%73ecret", "/v1//reports/secret", "/v1//reports/%73ecret"]
+        {
+            assert_eq!(send(&app, "GET", uri, "pro-co").await, 403, "{uri}");
+            assert!(reached.take().is_empty(), "{uri}");
+        }
     }
 }
 
