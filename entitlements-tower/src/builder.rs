@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use entitlements_core::catalog::Unmatched;
-use entitlements_core::{Action, Context, Entitlements};
+use entitlements_core::{Action, Context, Entitlements, Subject};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
@@ -26,6 +26,7 @@ use crate::table::RuleSource;
 pub struct EntitlementLayerBuilder<D = ProblemJson> {
     entitlements: Entitlements,
     identify: Arc<dyn Identify>,
+    anonymous: Option<Subject>,
     fail_mode: FailMode,
     rules: RuleSource,
     action: Option<ActionOf>,
@@ -44,6 +45,7 @@ impl EntitlementLayerBuilder {
         Self {
             entitlements,
             identify: Arc::new(identify),
+            anonymous: None,
             fail_mode,
             rules: RuleSource { catalog: true, code: Vec::new(), declared: Vec::new(), unmatched: None },
             action: None,
@@ -160,6 +162,56 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
+    /// Gives callers who are not known ([`Identity::Anonymous`](crate::Identity::Anonymous)) the entitlements of this subject.
+    /// Without it each of them is answered with 401.
+    ///
+    /// What the subject is allowed passes, with its decision, and is charged to it like to any other: all who are not known
+    /// share its quotas. What it is denied is a 401 with the challenge, which says nothing about plans, and no
+    /// `RateLimit` field says what is left. So name a company that no customer is, and put it on a plan.
+    ///
+    /// A request whose identity cannot be read is no anonymous one, and neither is one that no layer has authenticated: see
+    /// [`optional`](crate::FromExtension::optional).
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements, Subject, id::CompanyId};
+    /// use entitlements_tower::{Denial, EntitlementLayer, FailMode, Verdict, subject_extension};
+    /// use http::Request;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let catalog = Catalog::parse("catalog.toml", r#"
+    ///     schema = 1
+    ///     default_plan = "public"
+    ///     past_due_grace = "7d"
+    ///     [features]
+    ///     reports = { type = "flag" }
+    ///     [plans.public.grants]
+    ///     reports = { actions = ["view"] }
+    ///     [[routes]]
+    ///     match = "/reports"
+    ///     require = "reports"
+    /// "#)?;
+    /// let entitlements = Entitlements::builder(catalog).build();
+    /// let layer = EntitlementLayer::builder(entitlements, subject_extension().optional(), FailMode::Closed)
+    ///     .anonymous(Subject::company(CompanyId::new("nobody")?))
+    ///     .build()?;
+    ///
+    /// let ask = async |request: Request<()>| match layer.gate().begin(&request.into_parts().0) {
+    ///     Verdict::Ask(pending) => pending.await.map(drop),
+    ///     Verdict::Deny(denial) => Err(denial),
+    ///     Verdict::Admit(_) | Verdict::Pass => Ok(()),
+    /// };
+    /// assert_eq!(ask(Request::get("/reports").body(())?).await, Ok(()));
+    /// let denied = ask(Request::post("/reports").body(())?).await;
+    /// assert!(matches!(denied, Err(Denial::Unauthenticated { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn anonymous(mut self, subject: Subject) -> Self {
+        self.anonymous = Some(subject);
+        self
+    }
+
     /// Sets the `WWW-Authenticate` of a 401; `Bearer` if it is not set.
     pub fn challenge(mut self, challenge: HeaderValue) -> Self {
         self.challenge = challenge;
@@ -204,6 +256,7 @@ impl<D> EntitlementLayerBuilder<D> {
         EntitlementLayerBuilder {
             entitlements: self.entitlements,
             identify: self.identify,
+            anonymous: self.anonymous,
             fail_mode: self.fail_mode,
             rules: self.rules,
             action: self.action,
@@ -230,6 +283,7 @@ impl<D> EntitlementLayerBuilder<D> {
             settlements: Settlements::new(self.entitlements.clone(), self.settlement_capacity),
             entitlements: self.entitlements,
             identify: self.identify,
+            anonymous: self.anonymous,
             fail_mode: self.fail_mode,
             action: self.action,
             context: self.context,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Utc};
 use entitlements_core::catalog::{Consume, Unmatched};
@@ -17,7 +17,7 @@ use crate::charge::Charges;
 use crate::coverage::Coverage;
 use crate::denial::Denial;
 use crate::fail::FailMode;
-use crate::identity::{Identify, Identity, IdentityError};
+use crate::identity::Identify;
 use crate::key::CallersKey;
 use crate::limits::{self, Shown};
 use crate::matching::{RequestPath, RouteParams};
@@ -29,6 +29,7 @@ use crate::settle::{SettlementStats, Settlements};
 use crate::table::{InForce, RuleSource, Table};
 use crate::ticket::Ticket;
 use crate::trace;
+use crate::who::Who;
 
 pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
 pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
@@ -38,6 +39,8 @@ pub(crate) type ResourceOf = Arc<dyn Fn(&Parts, &RouteParams<'_>) -> Option<Stri
 pub(crate) struct Shared {
     pub(crate) entitlements: Entitlements,
     pub(crate) identify: Arc<dyn Identify>,
+    /// Whose entitlements count where nobody who is known asks.
+    pub(crate) anonymous: Option<Subject>,
     pub(crate) fail_mode: FailMode,
     pub(crate) action: Option<ActionOf>,
     pub(crate) context: Option<ContextOf>,
@@ -88,7 +91,7 @@ pub(crate) enum Begun<T> {
 /// Who is allowed at once, by which rule. The decision is apart: it is large, and is not carried around.
 struct Allowed<'a> {
     rule: &'a Arc<CompiledRule>,
-    subject: Cow<'a, Subject>,
+    who: Who<'a>,
 }
 
 /// What a request is about.
@@ -183,15 +186,15 @@ impl Gate {
     }
 
     fn ticket(&self, parts: &Parts, allowed: Allowed<'_>, decision: Option<Decision>) -> Ticket {
-        let Allowed { rule, subject } = allowed;
-        let quotas = Shown::list(self.shared(), decision.as_ref(), None);
+        let Allowed { rule, who: Who { subject, known } } = allowed;
+        let quotas = Shown::list(self.shared(), decision.as_ref().filter(|_| known), None);
         let charges = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
         let (rule, subject) = (Arc::clone(rule), subject.into_owned());
         Ticket::new(self.clone(), rule, subject, decision, None, charges).showing(quotas)
     }
 
     fn decide<'a>(
-        &self,
+        &'a self,
         rules: &'a Rules,
         parts: &'a Parts,
         decision: &mut Option<Decision>,
@@ -221,30 +224,30 @@ impl Gate {
     }
 
     fn decide_by<'a>(
-        &self,
+        &'a self,
         rule: &'a Arc<CompiledRule>,
         parts: &'a Parts,
         span: &Span,
         decision: &mut Option<Decision>,
     ) -> Begun<Allowed<'a>> {
-        let (subject, question) =
-            match self.subject(parts).and_then(|who| Ok((who, self.question(parts, rule)?))) {
-                Ok(read) => read,
-                Err(denial) => return Begun::Deny(denial),
-            };
+        let shared = self.shared();
+        let (who, question) = match shared.who(parts).and_then(|who| Ok((who, self.question(parts, rule)?))) {
+            Ok(read) => read,
+            Err(denial) => return Begun::Deny(denial),
+        };
         if decision.is_none() {
-            *decision = self.decide_warm(rule, &subject, &question);
+            *decision = self.decide_warm(rule, &who.subject, &question);
         }
         if let Some(warm) = decision {
             pending::note(rule, span, warm);
             if warm.is_allowed() {
-                return Begun::Allowed(Allowed { rule, subject });
+                return Begun::Allowed(Allowed { rule, who });
             }
         }
         if let Some(denied) = decision.take() {
-            return Begun::Deny(pending::not_entitled(self.shared(), denied));
+            return Begun::Deny(shared.told(who.known, pending::not_entitled(shared, denied)));
         }
-        match self.ask(parts, rule, subject.into_owned(), question, span) {
+        match self.ask(parts, rule, who, question, span) {
             Ok(asked) => Begun::Ask(Pending::new(asked)),
             Err(denial) => Begun::Deny(denial),
         }
@@ -300,7 +303,7 @@ impl Gate {
         &self,
         parts: &Parts,
         rule: &Arc<CompiledRule>,
-        subject: Subject,
+        who: Who<'_>,
         question: Question<'_>,
         span: &Span,
     ) -> Result<Asked, Denial> {
@@ -314,7 +317,8 @@ impl Gate {
             gate: self.clone(),
             rule: Arc::clone(rule),
             consume,
-            subject,
+            subject: who.subject.into_owned(),
+            known: who.known,
             action,
             resource,
             context: context.map(Cow::into_owned),
@@ -322,25 +326,6 @@ impl Gate {
             charged: parts.extensions.get::<Charges>().cloned().unwrap_or_default(),
             span: span.clone(),
         })
-    }
-
-    fn subject<'a>(&self, parts: &'a Parts) -> Result<Cow<'a, Subject>, Denial> {
-        let shared = self.shared();
-        if let Some(subject) = shared.identify.at_hand(&parts.extensions) {
-            return Ok(Cow::Borrowed(subject));
-        }
-        match shared.identify.identify(parts) {
-            Ok(Identity::Subject(subject)) => return Ok(Cow::Owned(subject)),
-            Ok(Identity::Anonymous) => tracing::info!("denied: nobody who is known asks"),
-            Err(error @ IdentityError::MissingLayer { .. }) => {
-                if !shared.said_missing.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "requests cannot be identified (said once)");
-                }
-                return Err(Denial::Internal);
-            }
-            Err(error) => tracing::info!(%error, "denied: nobody who is known asks"),
-        }
-        Err(Denial::Unauthenticated { challenge: shared.challenge.clone() })
     }
 
     /// Says in the headers of a denial's response what is left of the quota that is the reason, where
