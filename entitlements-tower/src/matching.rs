@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Extensions, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::pattern::ends_in_catch_all;
+use crate::pattern::has_catch_all;
 
 /// What is known of a request's path.
 #[derive(Clone, Copy, Debug)]
@@ -54,14 +54,14 @@ impl<'a> RequestPath<'a> {
     ///
     /// A router's pattern is looked up like a path: its own text is a value for every parameter of a rule, so a rule
     /// finds it whatever the parameters are called, and a catch-all rule finds every pattern below it. What the pattern
-    /// does not find, the raw path may: a rule can be narrower than the route. A pattern that ends in a catch-all says
-    /// too little, so there the raw path comes first.
+    /// does not find, the raw path may: a rule can be narrower than the route. A pattern with a catch-all says too little,
+    /// so there the raw path comes first.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = &'a str> {
         let raw = Some(self.raw);
         let [first, second] = match self.matched {
             None => [raw, None],
             Some(matched) if matched == self.raw => [raw, None],
-            Some(matched) if ends_in_catch_all(matched) => [raw, Some(matched)],
+            Some(matched) if has_catch_all(matched) => [raw, Some(matched)],
             Some(matched) => [Some(matched), raw],
         };
         first.into_iter().chain(second)
@@ -99,7 +99,7 @@ impl RequestPath<'_> {
 
     /// Whether no router has said which handler it chose, or it has chosen a catch-all.
     pub(crate) fn is_undecided(&self) -> bool {
-        self.matched.is_none_or(ends_in_catch_all)
+        self.matched.is_none_or(has_catch_all)
     }
 }
 
@@ -161,5 +161,6 @@ mod tests {
     #[test]
     fn a_catch_all_pattern_comes_after_the_raw_path() {
         assert_eq!(texts(Some("/a.B/{*rest}"), "/a.B/C"), ["/a.B/C", "/a.B/{*rest}"]);
+        assert_eq!(texts(Some("/v1/{*rest}/v1/a"), "/v1/a"), ["/v1/a", "/v1/{*rest}/v1/a"]);
     }
 }

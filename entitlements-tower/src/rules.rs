@@ -12,7 +12,7 @@ use http::{Extensions, Method, Uri};
 use rustc_hash::FxHashMap;
 
 use crate::matching::RequestPath;
-use crate::pattern::{self, Pattern, ends_in_catch_all, shape};
+use crate::pattern::{self, Pattern, has_catch_all, shape};
 use crate::read::Origin;
 use crate::rule::{Matches, Rule, Track};
 
@@ -223,7 +223,7 @@ impl Rules {
         uri: &Uri,
         extensions: &Extensions,
     ) -> Option<&Arc<CompiledRule>> {
-        // A router's pattern comes first, unless it ends in a catch-all; and none of these does.
+        // A router's pattern comes first, unless it has a catch-all; and none of these has.
         let by_pattern =
             RequestPath::matched_of(extensions).and_then(|matched| self.tree(method).by_pattern.get(matched));
         by_pattern.or_else(|| self.find(method, &RequestPath::of_head(uri, extensions)))
@@ -333,7 +333,7 @@ fn build_tree(
         }
     }
     let patterns = chosen.into_values().filter_map(|rule| rule.path.as_deref());
-    for pattern in patterns.filter(|pattern| !ends_in_catch_all(pattern)) {
+    for pattern in patterns.filter(|pattern| !has_catch_all(pattern)) {
         if let Ok(found) = tree.by_path.at(pattern) {
             tree.by_pattern.insert(pattern.into(), Arc::clone(found.value));
         }

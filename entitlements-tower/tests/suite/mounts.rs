@@ -280,6 +280,31 @@ async fn a_pattern_that_ends_in_a_catch_all_is_refined_by_the_raw_path() {
 }
 
 #[tokio::test]
+async fn a_router_below_a_catch_all_route_is_gated_by_its_narrower_rules() {
+    let world = World::new().await;
+    let rules = [Rule::new("/v1/{*rest}").require("boardroom"), Rule::new("/v1/boardroom").require("unsold")];
+    let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+    let seen = Arc::new(Mutex::new(String::new()));
+    let sees = Arc::clone(&seen);
+    let inner = Router::new().route("/v1/boardroom", get(async || "b")).route("/v1/{id}", get(async || "r"));
+    let inner = inner.layer(gate).layer(axum::middleware::from_fn(
+        move |request: Request, next: axum::middleware::Next| {
+            let matched = request.extensions().get::<axum::extract::MatchedPath>().unwrap();
+            matched.as_str().clone_into(&mut sees.lock().unwrap());
+            next.run(request)
+        },
+    ));
+    // A router as such may not be the service of a route, and one behind another service may.
+    let inner = tower::util::MapRequest::new(inner, |request: Request| request);
+    let app = App::new(Router::new().route_service("/v1/{*rest}", inner));
+    assert_eq!(send(&app, "GET", "/v1/boardroom", "pro-co").await, 403);
+    // axum joins the patterns of both routers.
+    assert_eq!(*seen.lock().unwrap(), "/v1/{*rest}/v1/boardroom");
+    assert_eq!(send(&app, "GET", "/v1/7", "pro-co").await, 200);
+    assert_eq!(send(&app, "GET", "/v1/7", "starter-co").await, 402);
+}
+
+#[tokio::test]
 async fn a_broad_rule_covers_narrow_routes_and_the_other_way_round() {
     let world = World::new().await;
     let routes = || {
