@@ -34,9 +34,12 @@ impl<'a> RequestPath<'a> {
 
     #[cfg(feature = "axum")]
     fn raw_of(uri: &'a Uri, extensions: &'a Extensions) -> &'a str {
-        // Inside a nested router the prefix is cut off the request's own URI.
-        let original = extensions.get::<axum::extract::OriginalUri>();
-        original.map_or(uri, |original| &original.0).path()
+        let path = uri.path();
+        let Some(original) = extensions.get::<axum::extract::OriginalUri>() else { return path };
+        let original = original.0.path();
+        // Inside a nested router the prefix is cut off the request's own URI. If it is not the end of the original one,
+        // something has put another in its place, and by that the handler was chosen.
+        if original.ends_with(path) || path == "/" { original } else { path }
     }
 
     /// The pattern by which the router chose the handler: it cannot be known.

@@ -11,8 +11,8 @@ use entitlements_core::Decision;
 use entitlements_core::policy::{Effect, Policy, Target};
 use entitlements_core::testkit::fixtures::policy;
 use entitlements_tower::{EntitlementLayer, FailMode, Rule};
-use tower::util::BoxCloneSyncService;
-use tower::{Layer, ServiceExt};
+use tower::util::{BoxCloneSyncService, MapRequestLayer};
+use tower::{Layer, ServiceBuilder, ServiceExt};
 
 use crate::world::{World, of};
 
@@ -318,6 +318,49 @@ async fn a_broad_rule_covers_narrow_routes_and_the_other_way_round() {
     let app = App::new(routes().route_layer(narrow.build().unwrap()));
     assert_eq!(send(&app, "GET", "/v1/reports/7", "starter-co").await, 402);
     assert_eq!(send(&app, "GET", "/v1/reports/8", "starter-co").await, 200);
+}
+
+/// Puts `to` in the place of every path.
+fn rewritten(to: &'static str) -> impl Fn(Request) -> Request + Clone {
+    move |mut request| {
+        *request.uri_mut() = to.parse().unwrap();
+        request
+    }
+}
+
+#[tokio::test]
+async fn a_rewritten_path_is_gated_as_the_one_that_chooses_the_handler() {
+    let world = World::new().await;
+    let gate = world.builder(FailMode::Closed).rules([Rule::new("/v1/boardroom").require("boardroom")]);
+    let gate = gate.build().unwrap();
+    let inner = || Router::new().route("/v1/boardroom", get(async || "b"));
+    let nested = || Router::new().nest_service("/v1", Router::new().route("/boardroom", get(async || "b")));
+    // What rewrites is outside the gate, and inside a router that remembers the original path.
+    let gated = |service: Router| {
+        let gated = ServiceBuilder::new().layer(gate.clone()).service(service);
+        let rewrites = ServiceBuilder::new().map_request(rewritten("/v1/boardroom?a=b")).service(gated);
+        App::new(Router::new().fallback_service(rewrites))
+    };
+    let inside =
+        ServiceBuilder::new().map_request(rewritten("/v1/boardroom")).service(inner().layer(gate.clone()));
+    for app in [gated(inner()), gated(nested()), App::new(Router::new().fallback_service(inside))] {
+        for uri in ["/public", "/", "/v1/boardroom", "/v1/boardroom/"] {
+            assert_eq!(send(&app, "GET", uri, "starter-co").await, 402, "{uri}");
+            assert_eq!(send(&app, "GET", uri, "pro-co").await, 200, "{uri}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_does_not_have_the_parameters_of_its_rule_is_a_400() {
+    let world = World::new().await;
+    let rule = Rule::new("/v1/reports/{id}").require("boardroom");
+    let gate = world.builder(FailMode::Closed).rules([rule]);
+    let gate = gate.resource(|_, params| params.decoded("id").map(Into::into)).build().unwrap();
+    let routes = Router::new().route("/v1/reports/{id}", get(async || "r")).route_layer(gate);
+    // The router has chosen the handler before something rewrites the path.
+    let app = App::new(routes.layer(MapRequestLayer::new(rewritten("/elsewhere"))));
+    assert_eq!(send(&app, "GET", "/v1/reports/7", "pro-co").await, 400);
 }
 
 #[tokio::test]
