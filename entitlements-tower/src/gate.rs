@@ -20,7 +20,7 @@ use crate::fail::FailMode;
 use crate::identity::Identify;
 use crate::key::CallersKey;
 use crate::limits::{self, Shown};
-use crate::matching::{RequestPath, RouteParams};
+use crate::matching::{RequestPath, RouteParams, Spelling};
 use crate::pending::{self, Asked, Pending};
 use crate::read;
 use crate::rule::Rule;
@@ -261,11 +261,13 @@ impl Gate {
             Some(context) => context(parts).map(Cow::Owned),
             None => parts.extensions.get::<Context>().map(Cow::Borrowed),
         };
-        let mut spelling = Cow::Borrowed("");
+        let mut spelling = Spelling::raw("");
         if rule.resource.is_some() || shared.resource.is_some() || rule.units.is_some() {
             spelling = rule.spelling(&RequestPath::of(parts)).ok_or_else(read::no_params)?;
         }
-        let params = RouteParams { pattern: rule.path.as_deref(), params: rule.params(&spelling) };
+        let Spelling { text, is_decoded } = &spelling;
+        let (pattern, params) = (rule.path.as_deref(), rule.params(text));
+        let params = RouteParams { pattern, params, is_decoded: *is_decoded };
         let resource = match (&rule.resource, &shared.resource) {
             (Some(from), _) => read::resource(from, parts, &params)?,
             (None, Some(of)) => of(parts, &params).map(read::valid).transpose()?,

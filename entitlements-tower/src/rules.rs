@@ -1,6 +1,5 @@
 //! Compiled rules: checked against the catalog, and ready to be looked up.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +10,7 @@ use entitlements_core::{Action, Catalog};
 use http::{Extensions, Method, Uri};
 use rustc_hash::FxHashMap;
 
-use crate::matching::RequestPath;
+use crate::matching::{RequestPath, Spelling};
 use crate::pattern::{self, Pattern, has_catch_all, shape};
 use crate::read::Origin;
 use crate::rule::{Matches, Rule, Track};
@@ -94,15 +93,24 @@ impl CompiledRule {
     }
 
     /// The path of a request in the spelling that has the parameters of the rule; `None` if no spelling has them.
-    pub(crate) fn spelling<'a>(&self, path: &RequestPath<'a>) -> Option<Cow<'a, str>> {
-        let Some(pattern) = self.path.as_deref().filter(|pattern| pattern.contains('{')) else {
-            return Some(Cow::Borrowed(path.raw));
+    pub(crate) fn spelling<'a>(&self, path: &RequestPath<'a>) -> Option<Spelling<'a>> {
+        let Some(pattern) = self.path.as_deref().filter(|_| self.has_params()) else {
+            return Some(Spelling::raw(path.raw));
         };
         if self.params(path.raw).is_some() {
-            return Some(Cow::Borrowed(path.raw));
+            return Some(Spelling::raw(path.raw));
         }
         let mut spellings = path.spellings(pattern.ends_with('/')).into_iter();
-        spellings.find(|text| self.params(text).is_some()).map(Cow::Owned)
+        spellings.find(|spelling| self.params(&spelling.text).is_some())
+    }
+
+    fn has_params(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| path.contains('{'))
+    }
+
+    /// Whether every path of the other rule is one of this rule, too.
+    fn covers(&self, other: &Self) -> bool {
+        other.path.as_ref().is_some_and(|path| self.params.at(path).is_ok())
     }
 }
 
@@ -116,7 +124,8 @@ impl fmt::Debug for CompiledRule {
 #[derive(Default)]
 struct Tree {
     by_path: matchit::Router<Arc<CompiledRule>>,
-    /// What `by_path` finds for the text of a rule's own pattern, which is what a router names that has the same routes.
+    /// What `by_path` finds for the text of a rule's own pattern, which is what a router names that has the same routes;
+    /// only where no rule is narrower.
     by_pattern: FxHashMap<String, Arc<CompiledRule>>,
 }
 
@@ -208,10 +217,26 @@ impl Rules {
 
     /// The rule of a request. Among rules that apply to the method, the most specific path wins; of one path, the rule
     /// that names the method.
+    ///
+    /// A route can be wider than a rule, and its handler sees values that a path spells in many ways. So a narrower rule
+    /// that another spelling finds counts, where it asks for something: a rule that opens a path opens that path alone.
     pub(crate) fn find(&self, method: &Method, path: &RequestPath<'_>) -> Option<&Arc<CompiledRule>> {
         let tree = self.tree(method);
         let at = |text: &str| tree.by_path.at(text).ok().map(|found| found.value);
-        path.candidates().find_map(at).or_else(|| self.find_tidied(path, at)).or(self.every.as_ref())
+        let mut found = path.candidates().find_map(at);
+        if found.is_some_and(|rule| !rule.has_params()) {
+            return found;
+        }
+        let narrower = |found: Option<&Arc<CompiledRule>>, text: &str| {
+            at(text).filter(|rule| rule.gates() && found.is_none_or(|found| found.covers(rule)))
+        };
+        if !path.is_undecided() {
+            found = narrower(found, path.raw).or(found);
+        }
+        for spelling in path.spellings(self.slashed) {
+            found = narrower(found, &spelling.text).or(found);
+        }
+        found.or(self.every.as_ref())
     }
 }
 
@@ -223,7 +248,7 @@ impl Rules {
         uri: &Uri,
         extensions: &Extensions,
     ) -> Option<&Arc<CompiledRule>> {
-        // A router's pattern comes first, unless it has a catch-all; and none of these has.
+        // A router's pattern decides, unless it has a catch-all or a rule is narrower; and none of these has.
         let by_pattern =
             RequestPath::matched_of(extensions).and_then(|matched| self.tree(method).by_pattern.get(matched));
         by_pattern.or_else(|| self.find(method, &RequestPath::of_head(uri, extensions)))
@@ -231,17 +256,6 @@ impl Rules {
 
     fn tree(&self, method: &Method) -> &Tree {
         self.trees.iter().find(|(named, _)| named == method).map_or(&self.rest, |(_, tree)| tree)
-    }
-
-    /// The rule of a path whose slashes are repeated or trailing, or missing at the end. Only what asks for something:
-    /// a rule that opens a path opens that path alone.
-    fn find_tidied<'a>(
-        &self,
-        path: &RequestPath<'_>,
-        at: impl Fn(&str) -> Option<&'a Arc<CompiledRule>>,
-    ) -> Option<&'a Arc<CompiledRule>> {
-        let at = |text: &String| at(text).filter(|rule| rule.gates());
-        path.spellings(self.slashed).iter().find_map(at)
     }
 }
 
@@ -332,11 +346,18 @@ fn build_tree(
             }
         }
     }
-    let patterns = chosen.into_values().filter_map(|rule| rule.path.as_deref());
-    for pattern in patterns.filter(|pattern| !has_catch_all(pattern)) {
-        if let Ok(found) = tree.by_path.at(pattern) {
+    for pattern in chosen.values().filter_map(|rule| rule.path.as_deref()) {
+        let Ok(found) = tree.by_path.at(pattern) else { continue };
+        if !has_catch_all(pattern) && !is_narrowed(found.value, chosen.values().copied()) {
             tree.by_pattern.insert(pattern.into(), Arc::clone(found.value));
         }
     }
     tree
+}
+
+/// Whether one of the rules is for some of the paths of this one, so that its pattern does not say which of the two counts.
+fn is_narrowed<'a>(by: &Arc<CompiledRule>, rules: impl IntoIterator<Item = &'a Arc<CompiledRule>>) -> bool {
+    let Some((prefix, _)) = by.path.as_deref().and_then(|path| path.split_once('{')) else { return false };
+    let begins = |rule: &CompiledRule| rule.path.as_ref().is_some_and(|path| path.starts_with(prefix));
+    rules.into_iter().any(|rule| !Arc::ptr_eq(rule, by) && rule.gates() && begins(rule) && by.covers(rule))
 }

@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request};
 use axum::routing::{any, get, post};
 use entitlements_core::Decision;
 use entitlements_core::policy::{Effect, Policy, Target};
 use entitlements_core::testkit::fixtures::policy;
 use entitlements_tower::{EntitlementLayer, FailMode, Rule};
+use http::StatusCode;
 use tower::util::{BoxCloneSyncService, MapRequestLayer};
 use tower::{Layer, ServiceBuilder, ServiceExt};
 
@@ -44,6 +46,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
         "POST /v1/reports/{id}",
         "GET /v1/live/{id}",
         "/v1/files/{*path}",
+        "/v1/shared/7",
     ];
     let rules = rules.map(|pattern| Rule::new(pattern).require("boardroom"));
     let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
@@ -54,12 +57,22 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
             name
         }
     };
+    // One value of the route's parameter has a rule, and there is no other value.
+    let found = reached.clone();
+    let seven = async move |id: Result<Path<String>, PathRejection>, request: Request| match id {
+        Ok(Path(id)) if id == "7" => {
+            found.note("seven", &request);
+            StatusCode::OK
+        }
+        _ => StatusCode::NOT_FOUND,
+    };
     let inner = || {
         Router::new()
             .route("/boardroom", any(handler("boardroom")))
             .route("/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
             .route("/live/{report}", get(handler("live")).connect(handler("live")))
             .route("/files/{*rest}", get(handler("file")))
+            .route("/shared/{id}", get(seven.clone()))
     };
     let flat = || {
         Router::new()
@@ -67,6 +80,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
             .route("/v1/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
             .route("/v1/live/{report}", get(handler("live")).connect(handler("live")))
             .route("/v1/files/{*rest}", get(handler("file")))
+            .route("/v1/shared/{id}", get(seven.clone()))
     };
     let app = |router: Router| App::new(router);
     let method_layer = |gate: &EntitlementLayer| {
@@ -78,6 +92,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
             )
             .route("/v1/live/{report}", get(handler("live")).connect(handler("live")).layer(gate.clone()))
             .route("/v1/files/{*rest}", get(handler("file")).layer(gate.clone()))
+            .route("/v1/shared/{id}", get(seven.clone()).layer(gate.clone()))
     };
     vec![
         ("around the router", App::new(gate.layer(flat()))),
@@ -128,6 +143,8 @@ async fn every_mount_gates_every_handler() {
         ("GET", "/v1/live/7", "live"),
         ("CONNECT", "/v1/live/7", "live"),
         ("CONNECT", "/v1/boardroom", "boardroom"),
+        ("GET", "/v1/shared/7", "seven"),
+        ("GET", "/v1/shared/%37", "seven"),
         ("GET", "/v1/files/a", "file"),
         ("HEAD", "/v1/files/a/b", "file"),
         ("GET", "/v1/files/a//b/../c", "file"),
@@ -361,6 +378,82 @@ async fn a_path_that_does_not_have_the_parameters_of_its_rule_is_a_400() {
     // The router has chosen the handler before something rewrites the path.
     let app = App::new(routes.layer(MapRequestLayer::new(rewritten("/elsewhere"))));
     assert_eq!(send(&app, "GET", "/v1/reports/7", "pro-co").await, 400);
+}
+
+#[tokio::test]
+async fn a_rule_that_is_narrower_than_its_route_counts_beside_a_wide_one() {
+    let world = World::new().await;
+    let rules = || {
+        [
+            Rule::new("/v1/reports/{id}").require("boardroom"),
+            Rule::new("/v1/reports/7").require("unsold"),
+            // What opens a path opens that path alone, and only where nothing else is for it.
+            Rule::new("/v1/reports/open"),
+        ]
+    };
+    let gate = || world.builder(FailMode::Closed).rules(rules()).build().unwrap();
+    let routes = Router::new().route("/reports/{id}", get(async || "r"));
+    let wide = Router::new().route("/v1/{*rest}", get(async || "r"));
+    let apps = [
+        ("route_layer", Router::new().nest("/v1", routes.clone()).route_layer(gate())),
+        ("over nest_service", Router::new().nest_service("/v1", routes.clone()).layer(gate())),
+        ("over a catch-all", wide.route_layer(gate())),
+    ];
+    for (mount, app) in apps {
+        let app = App::new(app);
+        for (uri, status) in [
+            ("/v1/reports/7", 403),
+            ("/v1/reports/%37", 403),
+            ("/v1/reports/8", 200),
+            ("/v1/reports/%38", 200),
+            ("/v1/reports/%2537", 200),
+            ("/v1/reports/%6fpen", 200),
+        ] {
+            assert_eq!(send(&app, "GET", uri, "pro-co").await, status, "{mount}: {uri}");
+        }
+        for uri in ["/v1/reports/8", "/v1/reports/%6fpen"] {
+            assert_eq!(send(&app, "GET", uri, "starter-co").await, 402, "{mount}: {uri}");
+        }
+    }
+    // Two slashes are one to the nested service, and one value may be two segments to a catch-all handler.
+    let app = App::new(Router::new().nest_service("/v1", routes).layer(gate()));
+    assert_eq!(send(&app, "GET", "/v1//reports/%37", "pro-co").await, 403);
+    let app = App::new(Router::new().route("/v1/{*rest}", get(async || "r")).route_layer(gate()));
+    assert_eq!(send(&app, "GET", "/v1/reports%2F7", "pro-co").await, 403);
+}
+
+#[tokio::test]
+async fn a_second_slash_does_not_lead_to_a_wider_rule() {
+    let world = World::new().await;
+    let rules = [Rule::new("/v1/{*rest}").require("boardroom"), Rule::new("/v1/report").require("unsold")];
+    let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+    let routes = Router::new().route("/report", get(async || "r")).route("/other", get(async || "o"));
+    let app = App::new(Router::new().nest_service("/v1", routes).layer(gate));
+    for (uri, status) in [("/v1/report", 403), ("/v1//report", 403), ("/v1//other", 200)] {
+        assert_eq!(send(&app, "GET", uri, "pro-co").await, status, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn parameters_that_the_decoded_path_has_are_not_decoded_again() {
+    let world = World::new().await;
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let gate = world.builder(FailMode::Closed).rules([Rule::new("/v1/reports/{id}").require("boardroom")]);
+    let gate = gate.resource(move |_, params| {
+        let id = params.decoded("id").map(String::from);
+        sees.lock().unwrap().extend(id.clone());
+        id
+    });
+    let app =
+        Router::new().route("/{kind}/reports/{id}", get(async || "r")).route_layer(gate.build().unwrap());
+    let app = App::new(app);
+    for (uri, id) in
+        [("/v1/reports/a%2541", "a%41"), ("/%76%31/reports/a%2541", "a%41"), ("/%761/reports/7", "7")]
+    {
+        assert_eq!(send(&app, "GET", uri, "pro-co").await, 200, "{uri}");
+        assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [id], "{uri}");
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@ fn spelling() -> impl Strategy<Value = String> {
         &["/v1", "/reports", "/7"],
         &["/v1", "/reports", "/a%2Fb"],
         &["/v1", "/live", "/7"],
+        &["/v1", "/shared", "/7"],
         &["/v1", "/files", "/a"],
         &["/v1", "/files", "/a", "/b"],
     ]);
@@ -30,7 +31,7 @@ fn spelling() -> impl Strategy<Value = String> {
             // Not UTF-8, an overlong slash, a full-width one, the soft hyphen, dots and slashes encoded twice.
             "/%ff", "/board%ffroom", "%c0%af", "%ef%bc%8f", "/board%c2%adroom", "/%252e%252e", "%252F", "/%2e%2e%2f",
             ";", "/;", "/..;", "/;jsessionid=1", "/boardroom;v=1;w=2", "/boardroom:", "/boardroom.", "/boardroom.json",
-            "/boardroom+", "/+", "/boardroom,", "/7", "/7/", "/v1/", "/v1/.", "/v1/boardroom", "#", "&", "/%09",
+            "/boardroom+", "/+", "/boardroom,", "/7", "/7/", "/%37", "/%37/", "/%2537", "/%73hared", "/shared", "/8", "/v1/", "/v1/.", "/v1/boardroom", "#", "&", "/%09",
         ]).prop_map(str::to_owned),
         2 => "/[!-~&&[^?#]]{1,6}",
         // The longest path that HTTP libraries take has 65,534 bytes.
