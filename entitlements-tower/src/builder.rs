@@ -36,7 +36,6 @@ pub struct EntitlementLayerBuilder<D = ProblemJson> {
     callers_keys: bool,
     limits: bool,
     settlement_capacity: usize,
-    extractors: bool,
     deny: D,
 }
 
@@ -47,7 +46,13 @@ impl EntitlementLayerBuilder {
             identify: Arc::new(identify),
             anonymous: None,
             fail_mode,
-            rules: RuleSource { catalog: true, code: Vec::new(), declared: Vec::new(), unmatched: None },
+            rules: RuleSource {
+                catalog: true,
+                code: Vec::new(),
+                declared: Vec::new(),
+                unmatched: None,
+                extractors: false,
+            },
             action: None,
             context: None,
             resource: None,
@@ -55,7 +60,6 @@ impl EntitlementLayerBuilder {
             callers_keys: false,
             limits: false,
             settlement_capacity: 10_000,
-            extractors: false,
             deny: ProblemJson::new(),
         }
     }
@@ -247,7 +251,7 @@ impl<D> EntitlementLayerBuilder<D> {
     /// Lets the extractors `Entitled` and `Metered` ask for features that no rule has asked for. Off by default, because it
     /// costs every request an allocation or two.
     pub const fn extractors(mut self, on: bool) -> Self {
-        self.extractors = on;
+        self.rules.extractors = on;
         self
     }
 
@@ -266,12 +270,12 @@ impl<D> EntitlementLayerBuilder<D> {
             callers_keys: self.callers_keys,
             limits: self.limits,
             settlement_capacity: self.settlement_capacity,
-            extractors: self.extractors,
             deny,
         }
     }
 
-    /// The layer.
+    /// The layer. One that gates nothing is logged as a warning: it has no rule, lets pass what no rule matches, and lets no
+    /// extractor ask.
     ///
     /// # Errors
     ///
@@ -294,8 +298,9 @@ impl<D> EntitlementLayerBuilder<D> {
             since,
             said_missing: AtomicBool::new(false),
         };
+        let extractors = self.rules.extractors;
         let gate = Gate::new(Arc::new(shared), self.rules)?;
-        let typed = self.extractors.then(|| Arc::new(TypedGates::new(gate.clone())));
+        let typed = extractors.then(|| Arc::new(TypedGates::new(gate.clone())));
         Ok(EntitlementLayer::new(gate, typed, Arc::new(self.deny)))
     }
 }

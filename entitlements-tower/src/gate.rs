@@ -110,7 +110,13 @@ impl Gate {
 
     /// Another gate that shares all but the rules: it has only this one.
     pub(crate) fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        let source = RuleSource { catalog: false, code: vec![rule], declared: Vec::new(), unmatched: None };
+        let source = RuleSource {
+            catalog: false,
+            code: vec![rule],
+            declared: Vec::new(),
+            unmatched: None,
+            extractors: false,
+        };
         Self::new(Arc::clone(&self.0.shared), source)
     }
 
