@@ -60,7 +60,7 @@ pub(crate) struct Consumed {
 
 impl Rule {
     /// A rule for `METHOD /path`, or for `/path` with every method. `GET` covers `HEAD`, and `CONNECT`, which opens over
-    /// HTTP/2 the WebSockets that `GET` opens over HTTP/1.
+    /// HTTP/2 the web sockets that `GET` opens over HTTP/1.
     ///
     /// Paths are written as axum 0.8 writes them: `/reports/{id}`, `/files/{*rest}`.
     #[must_use]

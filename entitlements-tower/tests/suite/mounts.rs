@@ -9,6 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
 use axum::routing::{any, get, post};
 use entitlements_core::Decision;
+use entitlements_core::catalog::Unmatched;
 use entitlements_core::policy::{Effect, Policy, Target};
 use entitlements_core::testkit::fixtures::policy;
 use entitlements_tower::{EntitlementLayer, FailMode, Rule};
@@ -302,12 +303,12 @@ async fn a_router_below_a_catch_all_route_is_gated_by_its_narrower_rules() {
     let rules = [Rule::new("/v1/{*rest}").require("boardroom"), Rule::new("/v1/boardroom").require("unsold")];
     let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
     let seen = Arc::new(Mutex::new(String::new()));
-    let sees = Arc::clone(&seen);
+    let notes = Arc::clone(&seen);
     let inner = Router::new().route("/v1/boardroom", get(async || "b")).route("/v1/{id}", get(async || "r"));
     let inner = inner.layer(gate).layer(axum::middleware::from_fn(
         move |request: Request, next: axum::middleware::Next| {
             let matched = request.extensions().get::<axum::extract::MatchedPath>().unwrap();
-            matched.as_str().clone_into(&mut sees.lock().unwrap());
+            matched.as_str().clone_into(&mut notes.lock().unwrap());
             next.run(request)
         },
     ));
@@ -438,11 +439,11 @@ async fn a_second_slash_does_not_lead_to_a_wider_rule() {
 async fn parameters_that_the_decoded_path_has_are_not_decoded_again() {
     let world = World::new().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
-    let sees = Arc::clone(&seen);
+    let notes = Arc::clone(&seen);
     let gate = world.builder(FailMode::Closed).rules([Rule::new("/v1/reports/{id}").require("boardroom")]);
     let gate = gate.resource(move |_, params| {
         let id = params.decoded("id").map(String::from);
-        sees.lock().unwrap().extend(id.clone());
+        notes.lock().unwrap().extend(id.clone());
         id
     });
     let app =
@@ -453,6 +454,22 @@ async fn parameters_that_the_decoded_path_has_are_not_decoded_again() {
     {
         assert_eq!(send(&app, "GET", uri, "pro-co").await, 200, "{uri}");
         assert_eq!(std::mem::take(&mut *seen.lock().unwrap()), [id], "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_fallback_is_gated_only_by_a_layer_around_it() {
+    let world = World::new().await;
+    let gate = world.builder(FailMode::Closed).rules([Rule::new("/a").require("boardroom")]);
+    let gate = gate.unmatched(Unmatched::Deny).build().unwrap();
+    let routes = || Router::new().route("/a", get(async || "a")).fallback(async || "whatever");
+    for (mount, app, status) in [
+        ("Router::route_layer", routes().route_layer(gate.clone()), 200),
+        ("Router::layer", routes().layer(gate), 403),
+    ] {
+        let app = App::new(app);
+        assert_eq!(send(&app, "GET", "/b", "pro-co").await, status, "{mount}");
+        assert_eq!(send(&app, "GET", "/a", "starter-co").await, 402, "{mount}");
     }
 }
 
