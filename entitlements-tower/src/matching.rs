@@ -96,7 +96,9 @@ impl RequestPath<'_> {
             let best = tidied.as_deref().unwrap_or(text);
             let other = (tidied.is_some() || is_decoded).then(|| best.to_owned());
             let ending = (slashed && undecided).then(|| format!("{best}/"));
-            let texts = other.into_iter().chain(ending);
+            // One slash is the last of the path, and the other is something for a catch-all to catch.
+            let caught = (undecided && text.ends_with("//")).then(|| format!("{best}//"));
+            let texts = other.into_iter().chain(ending).chain(caught);
             spellings.extend(texts.map(|text| Spelling { text: text.into(), is_decoded }));
         };
         add(self.raw, false);
@@ -207,7 +209,7 @@ mod tests {
     #[test]
     fn slashes_are_tidied_only_where_no_router_has_decided() {
         assert_eq!(spelt(None, "/v1//boardroom/"), ["/v1/boardroom"]);
-        assert_eq!(spelt(None, "//"), ["/"]);
+        assert_eq!(spelt(None, "/v1//files//"), ["/v1/files", "/v1/files//"]);
         assert_eq!(spelt(None, "/v1/boardroom"), [""; 0]);
         assert_eq!(spelt(Some("/v1/{*rest}"), "/v1//a"), ["/v1/a"]);
         assert_eq!(spelt(Some("/v1/{id}"), "/v1/a/"), [""; 0]);

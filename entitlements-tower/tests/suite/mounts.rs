@@ -149,6 +149,7 @@ async fn every_mount_gates_every_handler() {
         ("GET", "/v1/files/a", "file"),
         ("HEAD", "/v1/files/a/b", "file"),
         ("GET", "/v1/files/a//b/../c", "file"),
+        ("GET", "/v1/files//", "file"),
         ("GET", "/v1/files/%2e%2e/boardroom", "file"),
     ];
     for (mount, app) in mounts(&world, &reached) {
@@ -432,6 +433,18 @@ async fn a_second_slash_does_not_lead_to_a_wider_rule() {
     let app = App::new(Router::new().nest_service("/v1", routes).layer(gate));
     for (uri, status) in [("/v1/report", 403), ("/v1//report", 403), ("/v1//other", 200)] {
         assert_eq!(send(&app, "GET", uri, "pro-co").await, status, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn a_slash_that_a_catch_all_catches_is_gated_below_a_nested_service() {
+    let world = World::new().await;
+    let gate = world.builder(FailMode::Closed).rules([Rule::new("/v1/files/{*path}").require("boardroom")]);
+    let routes = Router::new().route("/files/{*rest}", get(async || "file"));
+    let app = App::new(Router::new().nest_service("/v1", routes).layer(gate.build().unwrap()));
+    for uri in ["/v1/files//", "/v1//files//", "/v1//files///"] {
+        assert_eq!(send(&app, "GET", uri, "starter-co").await, 402, "{uri}");
+        assert_eq!(send(&app, "GET", uri, "pro-co").await, 200, "{uri}");
     }
 }
 

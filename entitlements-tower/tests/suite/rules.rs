@@ -206,7 +206,11 @@ async fn another_spelling_finds_only_narrower_rules() {
 
 #[tokio::test]
 async fn a_catch_all_needs_something_to_catch() {
-    let rules = [Rule::new("/v1/{*rest}").require("export")];
+    let rules =
+        [Rule::new("/v1/{*rest}").require("export"), Rule::new("/v2/files/{*rest}").require("export")];
+    // A nested service takes one of the slashes behind its prefix for no part of the path.
+    assert_eq!(refused_for(&rules, "GET", "/v2//files//").await, "export view");
+    assert_eq!(refused_for(&rules, "GET", "/v2//files/").await, "passed");
     for (uri, expected) in
         [("/v1", "passed"), ("/v1/", "passed"), ("/v1/a", "export view"), ("/v1//", "export view")]
     {
