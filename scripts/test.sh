@@ -24,6 +24,9 @@ export DIFFERENTIAL_CASES=${DIFFERENTIAL_CASES:-20000}
 # Each database against the store in memory, operation by operation.
 export MODEL_OPERATIONS=${MODEL_OPERATIONS:-100000}
 
+# Odd spellings of paths against every place where a gate is mounted.
+export SPELLINGS=${SPELLINGS:-100000}
+
 # Three processes with caches against the store, healthy and broken.
 export FLEET_STEPS=${FLEET_STEPS:-100000}
 
