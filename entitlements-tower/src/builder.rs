@@ -144,6 +144,8 @@ impl<D> EntitlementLayerBuilder<D> {
     /// #     reports = { type = "flag" }
     /// #     [plans.pro.grants]
     /// #     reports = true
+    /// #     [routing]
+    /// #     unmatched = "deny"
     /// #     [[routes]]
     /// #     match = "/reports/{id}"
     /// #     require = "reports"
@@ -190,6 +192,8 @@ impl<D> EntitlementLayerBuilder<D> {
     ///     reports = { type = "flag" }
     ///     [plans.public.grants]
     ///     reports = { actions = ["view"] }
+    ///     [routing]
+    ///     unmatched = "deny"
     ///     [[routes]]
     ///     match = "/reports"
     ///     require = "reports"
