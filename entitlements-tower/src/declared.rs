@@ -27,7 +27,7 @@ fn problem(route: &str, rules: &Rules) -> Option<RuleProblem> {
         Some(method) => vec![method.clone()],
         None => METHODS.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()).collect(),
     };
-    let mut missing = methods.iter().filter(|method| rules.find(method, &path).is_none());
+    let mut missing = methods.iter().filter(|method| matches!(rules.find(method, &path), Ok(None)));
     let first = missing.next()?;
     let others = missing.count();
     report(match (&pattern.method, others + 1 == methods.len()) {

@@ -108,9 +108,20 @@ impl CompiledRule {
         self.path.as_ref().is_some_and(|path| path.contains('{'))
     }
 
+    /// Whether it is for one path alone, so that no rule is narrower.
+    fn is_one_path(&self) -> bool {
+        self.path.is_some() && !self.has_params()
+    }
+
     /// Whether every path of the other rule is one of this rule, too.
     fn covers(&self, other: &Self) -> bool {
-        other.path.as_ref().is_some_and(|path| self.params.at(path).is_ok())
+        self.path.is_none() || other.path.as_ref().is_some_and(|path| self.params.at(path).is_ok())
+    }
+
+    /// Whether it makes no difference which of the two rules counts.
+    fn asks_the_same(&self, other: &Arc<Self>) -> bool {
+        let alike = self.requires_only().is_some_and(|require| other.requires_only() == Some(require));
+        alike || std::ptr::eq(self, Arc::as_ptr(other))
     }
 }
 
@@ -119,6 +130,10 @@ impl fmt::Debug for CompiledRule {
         f.debug_tuple("CompiledRule").field(&self.label).finish()
     }
 }
+
+/// A path that two rules are for that ask for different things, one as it came and the other in another spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
 
 /// The rules for some methods.
 #[derive(Default)]
@@ -220,12 +235,21 @@ impl Rules {
     ///
     /// A route can be wider than a rule, and its handler sees values that a path spells in many ways. So a narrower rule
     /// that another spelling finds counts, where it asks for something: a rule that opens a path opens that path alone.
-    pub(crate) fn find(&self, method: &Method, path: &RequestPath<'_>) -> Option<&Arc<CompiledRule>> {
+    ///
+    /// # Errors
+    ///
+    /// [`Ambiguous`] where the rule that was found asks for something else: the handler may be that of either, and by the
+    /// wrong one it would be reached too cheaply.
+    pub(crate) fn find(
+        &self,
+        method: &Method,
+        path: &RequestPath<'_>,
+    ) -> Result<Option<&Arc<CompiledRule>>, Ambiguous> {
         let tree = self.tree(method);
         let at = |text: &str| tree.by_path.at(text).ok().map(|found| found.value);
-        let mut found = path.candidates().find_map(at);
-        if found.is_some_and(|rule| !rule.has_params()) {
-            return found;
+        let mut found = path.candidates().find_map(at).or(self.every.as_ref());
+        if found.is_some_and(|rule| rule.is_one_path()) {
+            return Ok(found);
         }
         let narrower = |found: Option<&Arc<CompiledRule>>, text: &str| {
             at(text).filter(|rule| rule.gates() && found.is_none_or(|found| found.covers(rule)))
@@ -234,9 +258,17 @@ impl Rules {
             found = narrower(found, path.raw).or(found);
         }
         for spelling in path.spellings(self.slashed) {
-            found = narrower(found, &spelling.text).or(found);
+            // Where all is closed that has no rule, decoding opens nothing.
+            if found.is_none() && spelling.is_decoded && self.unmatched == Unmatched::Deny {
+                continue;
+            }
+            let Some(other) = narrower(found, &spelling.text) else { continue };
+            match found {
+                Some(rule) if rule.gates() && !rule.asks_the_same(other) => return Err(Ambiguous),
+                _ => found = Some(other),
+            }
         }
-        found.or(self.every.as_ref())
+        Ok(found)
     }
 }
 
@@ -247,11 +279,14 @@ impl Rules {
         method: &Method,
         uri: &Uri,
         extensions: &Extensions,
-    ) -> Option<&Arc<CompiledRule>> {
+    ) -> Result<Option<&Arc<CompiledRule>>, Ambiguous> {
         // A router's pattern decides, unless it has a catch-all or a rule is narrower; and none of these has.
         let by_pattern =
             RequestPath::matched_of(extensions).and_then(|matched| self.tree(method).by_pattern.get(matched));
-        by_pattern.or_else(|| self.find(method, &RequestPath::of_head(uri, extensions)))
+        match by_pattern {
+            Some(rule) => Ok(Some(rule)),
+            None => self.find(method, &RequestPath::of_head(uri, extensions)),
+        }
     }
 
     fn tree(&self, method: &Method) -> &Tree {

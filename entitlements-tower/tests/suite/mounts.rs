@@ -405,7 +405,8 @@ async fn a_rule_that_is_narrower_than_its_route_counts_beside_a_wide_one() {
         let app = App::new(app);
         for (uri, status) in [
             ("/v1/reports/7", 403),
-            ("/v1/reports/%37", 403),
+            // Report 7 to the handler, and both rules ask for something.
+            ("/v1/reports/%37", 400),
             ("/v1/reports/8", 200),
             ("/v1/reports/%38", 200),
             ("/v1/reports/%2537", 200),
@@ -419,7 +420,7 @@ async fn a_rule_that_is_narrower_than_its_route_counts_beside_a_wide_one() {
     }
     // Two slashes are one to the nested service, and one value may be two segments to a catch-all handler.
     let app = App::new(Router::new().nest_service("/v1", routes).layer(gate()));
-    assert_eq!(send(&app, "GET", "/v1//reports/%37", "pro-co").await, 403);
+    assert_eq!(send(&app, "GET", "/v1//reports/%37", "pro-co").await, 400);
     let app = App::new(Router::new().route("/v1/{*rest}", get(async || "r")).route_layer(gate()));
     assert_eq!(send(&app, "GET", "/v1/reports%2F7", "pro-co").await, 403);
 }
@@ -431,7 +432,7 @@ async fn a_second_slash_does_not_lead_to_a_wider_rule() {
     let gate = world.builder(FailMode::Closed).rules(rules).build().unwrap();
     let routes = Router::new().route("/report", get(async || "r")).route("/other", get(async || "o"));
     let app = App::new(Router::new().nest_service("/v1", routes).layer(gate));
-    for (uri, status) in [("/v1/report", 403), ("/v1//report", 403), ("/v1//other", 200)] {
+    for (uri, status) in [("/v1/report", 403), ("/v1//report", 400), ("/v1//other", 200)] {
         assert_eq!(send(&app, "GET", uri, "pro-co").await, status, "{uri}");
     }
 }
@@ -445,6 +446,38 @@ async fn a_slash_that_a_catch_all_catches_is_gated_below_a_nested_service() {
     for uri in ["/v1/files//", "/v1//files//", "/v1//files///"] {
         assert_eq!(send(&app, "GET", uri, "starter-co").await, 402, "{uri}");
         assert_eq!(send(&app, "GET", uri, "pro-co").await, 200, "{uri}");
+    }
+}
+
+#[tokio::test]
+async fn no_spelling_leads_to_a_cheaper_rule() {
+    let world = World::new().await;
+    // Everybody may see how things are; all else is for those who have the boardroom, or for nobody.
+    let health = || Rule::new("/health/{part}").require("export");
+    let closed = world.builder(FailMode::Closed).rules([health()]).unmatched(Unmatched::Deny);
+    let wide = world.builder(FailMode::Closed).rules([health(), Rule::new("/{*rest}").require("boardroom")]);
+    let every = world.builder(FailMode::Closed).rules([health(), Rule::every_request().require("boardroom")]);
+    let routes = || {
+        Router::new()
+            .route("/health/{part}", get(async || "well"))
+            .route("/{kind}/{id}", get(async || "dear"))
+    };
+    let one =
+        || Router::new().route("/{id}", get(async || "dear")).route("/health/{part}", get(async || "well"));
+    for (name, gate) in [("closed", closed), ("wide", wide), ("every", every)] {
+        let gate = gate.build().unwrap();
+        for (mount, app) in [
+            ("around", App::new(gate.layer(routes()))),
+            ("around one", App::new(gate.layer(one()))),
+            ("route_layer", App::new(routes().route_layer(gate.clone()))),
+            ("route_layer one", App::new(one().route_layer(gate.clone()))),
+        ] {
+            assert_eq!(send(&app, "GET", "/health/db", "starter-co").await, 200, "{name} {mount}");
+            for uri in ["/%68ealth/db", "/health%2Fdb"] {
+                let status = send(&app, "GET", uri, "starter-co").await;
+                assert!(status >= 400, "{name} {mount}: {uri}: {status}");
+            }
+        }
     }
 }
 
