@@ -24,7 +24,7 @@ use crate::matching::{RequestPath, RouteParams, Spelling};
 use crate::pending::{self, Asked, Pending};
 use crate::read;
 use crate::rule::Rule;
-use crate::rules::{Ambiguous, CompiledRule, RuleError, Rules};
+use crate::rules::{CompiledRule, RuleError, Rules};
 use crate::settle::{SettlementStats, Settlements};
 use crate::table::{InForce, RuleSource, Table};
 use crate::ticket::Ticket;
@@ -205,14 +205,9 @@ impl Gate {
         parts: &'a Parts,
         decision: &mut Option<Decision>,
     ) -> Begun<Allowed<'a>> {
-        let found = match rules.of(&parts.method, &parts.uri, &parts.extensions) {
-            Ok(found) => found,
-            Err(Ambiguous) => {
-                tracing::info!(
-                    "denied: the path is that of one rule, and in another spelling that of another"
-                );
-                return Begun::Deny(read::two_rules());
-            }
+        let Ok(found) = rules.of(&parts.method, &parts.uri, &parts.extensions) else {
+            tracing::info!("denied: the path is that of one rule, and in another spelling that of another");
+            return Begun::Deny(read::two_rules());
         };
         let Some(rule) = found else {
             self.0.table.watch.unmatched(RequestPath::matched_of(&parts.extensions));
