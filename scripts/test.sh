@@ -24,8 +24,16 @@ export DIFFERENTIAL_CASES=${DIFFERENTIAL_CASES:-20000}
 # Each database against the store in memory, operation by operation.
 export MODEL_OPERATIONS=${MODEL_OPERATIONS:-100000}
 
+# Odd spellings of paths against every place where a gate is mounted.
+export SPELLINGS=${SPELLINGS:-100000}
+
 # Three processes with caches against the store, healthy and broken.
 export FLEET_STEPS=${FLEET_STEPS:-100000}
+
+step "The layer with fewer features than all"
+for features in "" rt axum axum,rt testkit; do
+    cargo check -p entitlements-tower --no-default-features --features "$features"
+done
 
 step "Unit, integration and documentation tests"
 # The peers of the benchmarks take long to build, and switch on features of dependencies that nobody else has on.

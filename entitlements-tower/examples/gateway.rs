@@ -12,7 +12,10 @@ use std::error::Error;
 use bytes::Bytes;
 use entitlements_core::{Catalog, Entitlements};
 use entitlements_tower::{EntitlementLayer, FailMode, Problem, header_trusted};
-use http::header::{CONNECTION, HOST, HeaderName, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{
+    CONNECTION, HOST, HeaderMap, HeaderName, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
 use http::uri::{Authority, Scheme};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::BodyExt;
@@ -45,7 +48,17 @@ const CATALOG: &str = r#"
 "#;
 
 /// What concerns one connection, and not the next.
-const HOP_BY_HOP: [HeaderName; 5] = [CONNECTION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE];
+const HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
+];
 
 /// A body that is passed on as it comes, or text of the gateway's own.
 struct Body(BoxBody<Bytes, hyper::Error>);
@@ -116,17 +129,30 @@ async fn forward(
     };
     *request.uri_mut() = uri;
     *request.version_mut() = http::Version::HTTP_11;
-    for name in HOP_BY_HOP.iter().chain([&HOST, &HeaderName::from_static("x-company")]) {
+    leave_behind(request.headers_mut());
+    for name in [HOST, HeaderName::from_static("x-company")] {
         request.headers_mut().remove(name);
     }
     match client.request(request).await {
         Ok(mut response) => {
-            for name in &HOP_BY_HOP {
-                response.headers_mut().remove(name);
-            }
+            leave_behind(response.headers_mut());
             response.map(|body| Body(body.boxed()))
         }
         Err(_) => Problem::new(StatusCode::BAD_GATEWAY, "bad_gateway", "The service does not answer")
             .into_response(),
+    }
+}
+
+/// Removes what concerns one connection: these fields, and those that `Connection` names (RFC 9110, section 7.6.1).
+fn leave_behind(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|names| names.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
     }
 }

@@ -5,7 +5,8 @@ use http::Method;
 
 /// The action of a method: `GET` and `HEAD` view, `POST` creates, `PUT` and `PATCH` update, `DELETE` deletes.
 ///
-/// Every other method only views. A rule, or the layer's `action` setting, can say otherwise.
+/// Every other method only views, `CONNECT` as well, by which web sockets are opened over HTTP/2. A rule, or the layer's
+/// `action` setting, can say otherwise.
 ///
 /// ```
 /// use entitlements_core::Action;

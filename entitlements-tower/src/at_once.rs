@@ -34,7 +34,7 @@ impl Gate {
             return None;
         }
         let rules = self.rules();
-        let rule = rules.of(method, uri, extensions)?;
+        let rule = rules.of(method, uri, extensions).ok()??;
         let require = rule.requires_only()?;
         let subject = shared.identify.at_hand(extensions)?;
         let action = require.action.unwrap_or_else(|| action_of(method));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use entitlements_core::catalog::Unmatched;
-use entitlements_core::{Action, Context, Entitlements};
+use entitlements_core::{Action, Context, Entitlements, Subject};
 use http::request::Parts;
 use http::{HeaderValue, Method};
 
@@ -26,6 +26,7 @@ use crate::table::RuleSource;
 pub struct EntitlementLayerBuilder<D = ProblemJson> {
     entitlements: Entitlements,
     identify: Arc<dyn Identify>,
+    anonymous: Option<Subject>,
     fail_mode: FailMode,
     rules: RuleSource,
     action: Option<ActionOf>,
@@ -35,7 +36,6 @@ pub struct EntitlementLayerBuilder<D = ProblemJson> {
     callers_keys: bool,
     limits: bool,
     settlement_capacity: usize,
-    extractors: bool,
     deny: D,
 }
 
@@ -44,8 +44,15 @@ impl EntitlementLayerBuilder {
         Self {
             entitlements,
             identify: Arc::new(identify),
+            anonymous: None,
             fail_mode,
-            rules: RuleSource { catalog: true, code: Vec::new(), declared: Vec::new(), unmatched: None },
+            rules: RuleSource {
+                catalog: true,
+                code: Vec::new(),
+                declared: Vec::new(),
+                unmatched: None,
+                extractors: false,
+            },
             action: None,
             context: None,
             resource: None,
@@ -53,7 +60,6 @@ impl EntitlementLayerBuilder {
             callers_keys: false,
             limits: false,
             settlement_capacity: 10_000,
-            extractors: false,
             deny: ProblemJson::new(),
         }
     }
@@ -123,12 +129,94 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
-    /// Names the resource of a request, for example from a parameter of its path.
+    /// Names the resource of a request, for example from a parameter of its path. That is read with
+    /// [`decoded`](RouteParams::decoded): [`get`](RouteParams::get) hands out each spelling of a name as another one, and a
+    /// policy that denies the name would not see it.
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements};
+    /// use entitlements_tower::{EntitlementLayer, FailMode, subject_extension};
+    ///
+    /// # let catalog = Catalog::parse("catalog.toml", r#"
+    /// #     schema = 1
+    /// #     past_due_grace = "7d"
+    /// #     [features]
+    /// #     reports = { type = "flag" }
+    /// #     [plans.pro.grants]
+    /// #     reports = true
+    /// #     [routing]
+    /// #     unmatched = "deny"
+    /// #     [[routes]]
+    /// #     match = "/reports/{id}"
+    /// #     require = "reports"
+    /// # "#)?;
+    /// # let entitlements = Entitlements::builder(catalog).build();
+    /// let layer = EntitlementLayer::builder(entitlements, subject_extension(), FailMode::Closed)
+    ///     .resource(|_, params| params.decoded("id").map(|id| format!("report:{id}")))
+    ///     .build()?;
+    /// assert_eq!(layer.coverage().rules[0].rule, "/reports/{id}");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// `None` says that the request is about no resource in particular. A request whose path does not have the parameters
+    /// that its rule names is answered with 400.
     pub fn resource(
         mut self,
         resource: impl Fn(&Parts, &RouteParams<'_>) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
         self.resource = Some(Arc::new(resource));
+        self
+    }
+
+    /// Gives callers who are not known ([`Identity::Anonymous`](crate::Identity::Anonymous)) the entitlements of this subject.
+    /// Without it each of them is answered with 401.
+    ///
+    /// What the subject is allowed passes, with its decision, and is charged to it like to any other: all who are not known
+    /// share its quotas. What it is denied is a 401 with the challenge, which says nothing about plans, and no
+    /// `RateLimit` field says what is left. So name a company that no customer is, and put it on a plan.
+    ///
+    /// A request whose identity cannot be read is no anonymous one, and neither is one that no layer has authenticated: see
+    /// [`optional`](crate::FromExtension::optional).
+    ///
+    /// ```
+    /// use entitlements_core::{Catalog, Entitlements, Subject, id::CompanyId};
+    /// use entitlements_tower::{Denial, EntitlementLayer, FailMode, Verdict, subject_extension};
+    /// use http::Request;
+    ///
+    /// # tokio::runtime::Runtime::new()?.block_on(async {
+    /// let catalog = Catalog::parse("catalog.toml", r#"
+    ///     schema = 1
+    ///     default_plan = "public"
+    ///     past_due_grace = "7d"
+    ///     [features]
+    ///     reports = { type = "flag" }
+    ///     [plans.public.grants]
+    ///     reports = { actions = ["view"] }
+    ///     [routing]
+    ///     unmatched = "deny"
+    ///     [[routes]]
+    ///     match = "/reports"
+    ///     require = "reports"
+    /// "#)?;
+    /// let entitlements = Entitlements::builder(catalog).build();
+    /// let layer = EntitlementLayer::builder(entitlements, subject_extension().optional(), FailMode::Closed)
+    ///     .anonymous(Subject::company(CompanyId::new("nobody")?))
+    ///     .build()?;
+    ///
+    /// let ask = async |request: Request<()>| match layer.gate().begin(&request.into_parts().0) {
+    ///     Verdict::Ask(pending) => pending.await.map(drop),
+    ///     Verdict::Deny(denial) => Err(denial),
+    ///     Verdict::Admit(_) | Verdict::Pass => Ok(()),
+    /// };
+    /// assert_eq!(ask(Request::get("/reports").body(())?).await, Ok(()));
+    /// let denied = ask(Request::post("/reports").body(())?).await;
+    /// assert!(matches!(denied, Err(Denial::Unauthenticated { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn anonymous(mut self, subject: Subject) -> Self {
+        self.anonymous = Some(subject);
         self
     }
 
@@ -167,7 +255,7 @@ impl<D> EntitlementLayerBuilder<D> {
     /// Lets the extractors `Entitled` and `Metered` ask for features that no rule has asked for. Off by default, because it
     /// costs every request an allocation or two.
     pub const fn extractors(mut self, on: bool) -> Self {
-        self.extractors = on;
+        self.rules.extractors = on;
         self
     }
 
@@ -176,6 +264,7 @@ impl<D> EntitlementLayerBuilder<D> {
         EntitlementLayerBuilder {
             entitlements: self.entitlements,
             identify: self.identify,
+            anonymous: self.anonymous,
             fail_mode: self.fail_mode,
             rules: self.rules,
             action: self.action,
@@ -185,12 +274,12 @@ impl<D> EntitlementLayerBuilder<D> {
             callers_keys: self.callers_keys,
             limits: self.limits,
             settlement_capacity: self.settlement_capacity,
-            extractors: self.extractors,
             deny,
         }
     }
 
-    /// The layer.
+    /// The layer. One that gates nothing is logged as a warning: it has no rule, lets pass what no rule matches, and lets no
+    /// extractor ask.
     ///
     /// # Errors
     ///
@@ -202,6 +291,7 @@ impl<D> EntitlementLayerBuilder<D> {
             settlements: Settlements::new(self.entitlements.clone(), self.settlement_capacity),
             entitlements: self.entitlements,
             identify: self.identify,
+            anonymous: self.anonymous,
             fail_mode: self.fail_mode,
             action: self.action,
             context: self.context,
@@ -212,8 +302,9 @@ impl<D> EntitlementLayerBuilder<D> {
             since,
             said_missing: AtomicBool::new(false),
         };
+        let extractors = self.rules.extractors;
         let gate = Gate::new(Arc::new(shared), self.rules)?;
-        let typed = self.extractors.then(|| Arc::new(TypedGates::new(gate.clone())));
+        let typed = extractors.then(|| Arc::new(TypedGates::new(gate.clone())));
         Ok(EntitlementLayer::new(gate, typed, Arc::new(self.deny)))
     }
 }

@@ -7,7 +7,8 @@ use crate::pattern::Pattern;
 use crate::rules::{RuleProblem, Rules};
 
 /// Methods that a route for every method answers; the last one stands for those that nobody has heard of.
-const METHODS: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "UNHEARD-OF"];
+const METHODS: [&str; 9] =
+    ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "UNHEARD-OF"];
 
 /// What is wrong with the routes that an application declares: each needs a rule, for each of its methods.
 pub(crate) fn problems(declared: &[String], rules: &Rules) -> Vec<RuleProblem> {
@@ -26,7 +27,7 @@ fn problem(route: &str, rules: &Rules) -> Option<RuleProblem> {
         Some(method) => vec![method.clone()],
         None => METHODS.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()).collect(),
     };
-    let mut missing = methods.iter().filter(|method| rules.find(method, &path).is_none());
+    let mut missing = methods.iter().filter(|method| matches!(rules.find(method, &path), Ok(None)));
     let first = missing.next()?;
     let others = missing.count();
     report(match (&pattern.method, others + 1 == methods.len()) {

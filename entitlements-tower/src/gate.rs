@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 
 use chrono::{DateTime, Utc};
 use entitlements_core::catalog::{Consume, Unmatched};
@@ -17,10 +17,10 @@ use crate::charge::Charges;
 use crate::coverage::Coverage;
 use crate::denial::Denial;
 use crate::fail::FailMode;
-use crate::identity::{Identify, Identity, IdentityError};
+use crate::identity::Identify;
 use crate::key::CallersKey;
 use crate::limits::{self, Shown};
-use crate::matching::{RequestPath, RouteParams};
+use crate::matching::{RequestPath, RouteParams, Spelling};
 use crate::pending::{self, Asked, Pending};
 use crate::read;
 use crate::rule::Rule;
@@ -29,6 +29,7 @@ use crate::settle::{SettlementStats, Settlements};
 use crate::table::{InForce, RuleSource, Table};
 use crate::ticket::Ticket;
 use crate::trace;
+use crate::who::Who;
 
 pub(crate) type ActionOf = Arc<dyn Fn(&Method) -> Option<Action> + Send + Sync>;
 pub(crate) type ContextOf = Arc<dyn Fn(&Parts) -> Option<Context> + Send + Sync>;
@@ -38,6 +39,8 @@ pub(crate) type ResourceOf = Arc<dyn Fn(&Parts, &RouteParams<'_>) -> Option<Stri
 pub(crate) struct Shared {
     pub(crate) entitlements: Entitlements,
     pub(crate) identify: Arc<dyn Identify>,
+    /// Whose entitlements count where nobody who is known asks.
+    pub(crate) anonymous: Option<Subject>,
     pub(crate) fail_mode: FailMode,
     pub(crate) action: Option<ActionOf>,
     pub(crate) context: Option<ContextOf>,
@@ -88,7 +91,7 @@ pub(crate) enum Begun<T> {
 /// Who is allowed at once, by which rule. The decision is apart: it is large, and is not carried around.
 struct Allowed<'a> {
     rule: &'a Arc<CompiledRule>,
-    subject: Cow<'a, Subject>,
+    who: Who<'a>,
     resource: Option<String>,
     context: Option<Cow<'a, Context>>,
 }
@@ -109,7 +112,13 @@ impl Gate {
 
     /// Another gate that shares all but the rules: it has only this one.
     pub(crate) fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        let source = RuleSource { catalog: false, code: vec![rule], declared: Vec::new(), unmatched: None };
+        let source = RuleSource {
+            catalog: false,
+            code: vec![rule],
+            declared: Vec::new(),
+            unmatched: None,
+            extractors: false,
+        };
         Self::new(Arc::clone(&self.0.shared), source)
     }
 
@@ -185,9 +194,9 @@ impl Gate {
     }
 
     fn ticket(&self, parts: &Parts, allowed: Allowed<'_>, decision: Option<Decision>) -> Ticket {
-        let Allowed { rule, subject, resource, context } = allowed;
+        let Allowed { rule, who: Who { subject, known }, resource, context } = allowed;
         let context = context.filter(|_| rule.track.is_some()).map(Cow::into_owned);
-        let quotas = Shown::list(self.shared(), decision.as_ref(), None);
+        let quotas = Shown::list(self.shared(), decision.as_ref().filter(|_| known), None);
         let charges = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
         let (rule, subject) = (Arc::clone(rule), subject.into_owned());
         let ticket = Ticket::new(self.clone(), rule, subject, decision, None, charges);
@@ -195,12 +204,16 @@ impl Gate {
     }
 
     fn decide<'a>(
-        &self,
+        &'a self,
         rules: &'a Rules,
         parts: &'a Parts,
         decision: &mut Option<Decision>,
     ) -> Begun<Allowed<'a>> {
-        let Some(rule) = rules.of(&parts.method, &parts.uri, &parts.extensions) else {
+        let Ok(found) = rules.of(&parts.method, &parts.uri, &parts.extensions) else {
+            tracing::info!("denied: the path is that of one rule, and in another spelling that of another");
+            return Begun::Deny(read::two_rules());
+        };
+        let Some(rule) = found else {
             self.0.table.watch.unmatched(RequestPath::matched_of(&parts.extensions));
             return match rules.unmatched {
                 Unmatched::Allow => Begun::Pass,
@@ -225,31 +238,31 @@ impl Gate {
     }
 
     fn decide_by<'a>(
-        &self,
+        &'a self,
         rule: &'a Arc<CompiledRule>,
         parts: &'a Parts,
         span: &Span,
         decision: &mut Option<Decision>,
     ) -> Begun<Allowed<'a>> {
-        let (subject, question) =
-            match self.subject(parts).and_then(|who| Ok((who, self.question(parts, rule)?))) {
-                Ok(read) => read,
-                Err(denial) => return Begun::Deny(denial),
-            };
+        let shared = self.shared();
+        let (who, question) = match shared.who(parts).and_then(|who| Ok((who, self.question(parts, rule)?))) {
+            Ok(read) => read,
+            Err(denial) => return Begun::Deny(denial),
+        };
         if decision.is_none() {
-            *decision = self.decide_warm(rule, &subject, &question);
+            *decision = self.decide_warm(rule, &who.subject, &question);
         }
         if let Some(warm) = decision {
             pending::note(rule, span, warm);
             if warm.is_allowed() {
                 let Question { resource, context, .. } = question;
-                return Begun::Allowed(Allowed { rule, subject, resource, context });
+                return Begun::Allowed(Allowed { rule, who, resource, context });
             }
         }
         if let Some(denied) = decision.take() {
-            return Begun::Deny(pending::not_entitled(self.shared(), denied));
+            return Begun::Deny(shared.told(who.known, pending::not_entitled(shared, denied)));
         }
-        match self.ask(parts, rule, subject.into_owned(), question, span) {
+        match self.ask(parts, rule, who, question, span) {
             Ok(asked) => Begun::Ask(Pending::new(asked)),
             Err(denial) => Begun::Deny(denial),
         }
@@ -263,16 +276,21 @@ impl Gate {
             Some(context) => context(parts).map(Cow::Owned),
             None => parts.extensions.get::<Context>().map(Cow::Borrowed),
         };
-        let params =
-            || RouteParams { pattern: rule.path.as_deref(), params: rule.params(RequestPath::of(parts).raw) };
+        let mut spelling = Spelling::raw("");
+        if rule.resource.is_some() || shared.resource.is_some() || rule.units.is_some() {
+            spelling = rule.spelling(&RequestPath::of(parts)).ok_or_else(read::no_params)?;
+        }
+        let Spelling { text, is_decoded } = &spelling;
+        let (pattern, params) = (rule.path.as_deref(), rule.params(text));
+        let params = RouteParams { pattern, params, is_decoded: *is_decoded };
         let resource = match (&rule.resource, &shared.resource) {
-            (Some(from), _) => read::resource(from, parts, &params())?,
-            (None, Some(of)) => of(parts, &params()).map(read::valid).transpose()?,
+            (Some(from), _) => read::resource(from, parts, &params)?,
+            (None, Some(of)) => of(parts, &params).map(read::valid).transpose()?,
             (None, None) => None,
         };
         let mut consume = rule.consume.clone();
         if let (Some(consume), Some(units)) = (&mut consume, &rule.units) {
-            consume.amount = read::units(units, parts, &params())?;
+            consume.amount = read::units(units, parts, &params)?;
         }
         Ok(Question { action: named.unwrap_or_else(|| action_of(&parts.method)), resource, context, consume })
     }
@@ -302,7 +320,7 @@ impl Gate {
         &self,
         parts: &Parts,
         rule: &Arc<CompiledRule>,
-        subject: Subject,
+        who: Who<'_>,
         question: Question<'_>,
         span: &Span,
     ) -> Result<Asked, Denial> {
@@ -316,7 +334,8 @@ impl Gate {
             gate: self.clone(),
             rule: Arc::clone(rule),
             consume,
-            subject,
+            subject: who.subject.into_owned(),
+            known: who.known,
             action,
             resource,
             context: context.map(Cow::into_owned),
@@ -324,25 +343,6 @@ impl Gate {
             charged: parts.extensions.get::<Charges>().cloned().unwrap_or_default(),
             span: span.clone(),
         })
-    }
-
-    fn subject<'a>(&self, parts: &'a Parts) -> Result<Cow<'a, Subject>, Denial> {
-        let shared = self.shared();
-        if let Some(subject) = shared.identify.at_hand(&parts.extensions) {
-            return Ok(Cow::Borrowed(subject));
-        }
-        match shared.identify.identify(parts) {
-            Ok(Identity::Subject(subject)) => return Ok(Cow::Owned(subject)),
-            Ok(Identity::Anonymous) => tracing::info!("denied: nobody who is known asks"),
-            Err(error @ IdentityError::MissingLayer { .. }) => {
-                if !shared.said_missing.swap(true, Ordering::Relaxed) {
-                    tracing::error!(%error, "requests cannot be identified (said once)");
-                }
-                return Err(Denial::Internal);
-            }
-            Err(error) => tracing::info!(%error, "denied: nobody who is known asks"),
-        }
-        Err(Denial::Unauthenticated { challenge: shared.challenge.clone() })
     }
 
     /// Says in the headers of a denial's response what is left of the quota that is the reason, where

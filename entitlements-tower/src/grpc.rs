@@ -1,18 +1,30 @@
 //! gRPC: a denial is a status in the headers of a 200.
 
 use entitlements_core::Reason;
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Method, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::denial::Denial;
 use crate::grpc_details;
 
-/// Whether the request is a gRPC call, or one of gRPC-Web, by its content type.
+/// Whether the request is a gRPC call, or one of gRPC-Web: a `POST` with its content type.
+///
+/// No call is made with another method. Whatever a `GET` says of its content, its denial is no 200.
+///
+/// ```
+/// use http::Request;
+///
+/// let (mut parts, ()) = Request::post("/acme.Reports/Export").header("content-type", "application/grpc").body(())?.into_parts();
+/// assert!(entitlements_tower::is_grpc(&parts));
+/// parts.method = http::Method::GET;
+/// assert!(!entitlements_tower::is_grpc(&parts));
+/// # Ok::<(), http::Error>(())
+/// ```
 #[must_use]
 pub fn is_grpc(parts: &Parts) -> bool {
-    subtype(parts).is_some()
+    parts.method == Method::POST && subtype(parts).is_some()
 }
 
 /// What follows `application/grpc` in the content type: nothing, or `-web`, `+proto` and the like.
@@ -47,6 +59,8 @@ pub(crate) fn respond<B>(denial: &Denial, parts: &Parts, body: B) -> Response<B>
     let headers = response.headers_mut();
     let kind = if is_web { "application/grpc-web" } else { "application/grpc" };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    // To caches it is a 200, and what it says is so only now, and only for this caller.
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (code, problem) = (code_of(denial), denial.problem());
     headers.insert("grpc-status", HeaderValue::from(u16::from(code)));
     let message = format!("{}: {}", denial.code(), problem.text());
@@ -77,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn the_content_type_tells_grpc() {
+    fn a_post_with_the_content_type_is_grpc() {
         for (value, expected) in [
             ("application/grpc", true),
             ("application/grpc+proto", true),
@@ -88,8 +102,13 @@ mod tests {
             ("application/json", false),
             ("application", false),
         ] {
-            let request = http::Request::builder().header(CONTENT_TYPE, value).body(()).unwrap();
-            assert_eq!(is_grpc(&request.into_parts().0), expected, "{value}");
+            let (mut parts, ()) =
+                http::Request::post("/").header(CONTENT_TYPE, value).body(()).unwrap().into_parts();
+            assert_eq!(is_grpc(&parts), expected, "{value}");
+            for method in ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "CONNECT", "post"] {
+                parts.method = Method::from_bytes(method.as_bytes()).unwrap();
+                assert!(!is_grpc(&parts), "{method} {value}");
+            }
         }
     }
 }

@@ -15,7 +15,8 @@ use http::{Extensions, HeaderMap};
 pub enum Identity {
     /// A company, perhaps with a user.
     Subject(Subject),
-    /// Nobody who is known: the request is answered with 401.
+    /// Nobody who is known: the request is answered with 401, unless the layer has a subject for
+    /// [such callers](crate::EntitlementLayerBuilder::anonymous).
     Anonymous,
 }
 

@@ -1,4 +1,4 @@
-//! The path of a request, as rules see it: the router's pattern, and the raw path. Never a decoded one.
+//! The path of a request, as rules see it: the router's pattern, the raw path, and the other spellings of that.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use http::request::Parts;
 use http::{Extensions, Uri};
 use percent_encoding::percent_decode_str;
 
-use crate::pattern::ends_in_catch_all;
+use crate::pattern::has_catch_all;
 
 /// What is known of a request's path.
 #[derive(Clone, Copy, Debug)]
@@ -34,9 +34,12 @@ impl<'a> RequestPath<'a> {
 
     #[cfg(feature = "axum")]
     fn raw_of(uri: &'a Uri, extensions: &'a Extensions) -> &'a str {
-        // Inside a nested router the prefix is cut off the request's own URI.
-        let original = extensions.get::<axum::extract::OriginalUri>();
-        original.map_or(uri, |original| &original.0).path()
+        let path = uri.path();
+        let Some(original) = extensions.get::<axum::extract::OriginalUri>() else { return path };
+        let original = original.0.path();
+        // Inside a nested router the prefix is cut off the request's own URI. If it is not the end of the original one,
+        // something has put another in its place, and by that the handler was chosen.
+        if original.ends_with(path) || path == "/" { original } else { path }
     }
 
     /// The pattern by which the router chose the handler: it cannot be known.
@@ -54,42 +57,94 @@ impl<'a> RequestPath<'a> {
     ///
     /// A router's pattern is looked up like a path: its own text is a value for every parameter of a rule, so a rule
     /// finds it whatever the parameters are called, and a catch-all rule finds every pattern below it. What the pattern
-    /// does not find, the raw path may: a rule can be narrower than the route. A pattern that ends in a catch-all says
-    /// too little, so there the raw path comes first.
+    /// does not find, the raw path may: a rule can be narrower than the route. A pattern with a catch-all says too little,
+    /// so there the raw path comes first.
     pub(crate) fn candidates(&self) -> impl Iterator<Item = &'a str> {
         let raw = Some(self.raw);
         let [first, second] = match self.matched {
             None => [raw, None],
             Some(matched) if matched == self.raw => [raw, None],
-            Some(matched) if ends_in_catch_all(matched) => [raw, Some(matched)],
+            Some(matched) if has_catch_all(matched) => [raw, Some(matched)],
             Some(matched) => [Some(matched), raw],
         };
         first.into_iter().chain(second)
     }
 }
 
+/// What a path may be to the handler that was reached by it, other than the raw path.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Spelling<'a> {
+    pub(crate) text: Cow<'a, str>,
+    /// Whether it was percent-decoded, so that it is not decoded again.
+    pub(crate) is_decoded: bool,
+}
+
+impl<'a> Spelling<'a> {
+    pub(crate) const fn raw(text: &'a str) -> Self {
+        Self { text: Cow::Borrowed(text), is_decoded: false }
+    }
+}
+
 impl RequestPath<'_> {
-    /// Where no router has said which handler it chose: the raw path without repeated and trailing slashes, if that is
-    /// another text.
-    ///
-    /// Such spellings are other paths, and still reach a handler: axum's `nest_service("/v1", …)` takes `/v1//boardroom`
-    /// for its `/boardroom`, and `/v1/` for its root.
-    pub(crate) fn tidied(&self) -> Option<String> {
-        if !self.is_undecided() || !(self.raw.contains("//") || self.raw.ends_with('/')) {
+    /// The other spellings of the raw path: without repeated and trailing slashes, then percent-decoded; none for most
+    /// paths. `slashed` says whether paths that end in a slash matter.
+    pub(crate) fn spellings(&self, slashed: bool) -> Vec<Spelling<'static>> {
+        let mut spellings = Vec::new();
+        let mut add = |text: &str, is_decoded: bool| {
+            let undecided = self.is_undecided();
+            let tidied = if undecided { tidied(text) } else { None };
+            let best = tidied.as_deref().unwrap_or(text);
+            let other = (tidied.is_some() || is_decoded).then(|| best.to_owned());
+            let ending = (slashed && undecided).then(|| format!("{best}/"));
+            // One slash is the last of the path, and the other is something for a catch-all to catch.
+            let caught = (undecided && text.ends_with("//")).then(|| format!("{best}//"));
+            let texts = other.into_iter().chain(ending).chain(caught);
+            spellings.extend(texts.map(|text| Spelling { text: text.into(), is_decoded }));
+        };
+        add(self.raw, false);
+        if let Some(decoded) = self.decoded() {
+            add(&decoded, true);
+        }
+        spellings
+    }
+
+    /// The path, percent-decoded once, as routers decode the values of parameters. What is one value to the router that
+    /// has decided stays one segment. Where decoding brings dots, the path says nothing: who decodes it may go on and
+    /// remove them.
+    fn decoded(&self) -> Option<String> {
+        if !self.raw.contains('%') {
             return None;
         }
-        let mut tidied = String::with_capacity(self.raw.len());
-        for segment in self.raw.split('/').filter(|segment| !segment.is_empty()) {
-            tidied.push('/');
-            tidied.push_str(segment);
-        }
-        Some(if tidied.is_empty() { "/".into() } else { tidied })
+        let undecided = self.is_undecided();
+        let segments = self.raw.split('/').map(|segment| {
+            let decoded = percent_decode_str(segment).decode_utf8_lossy();
+            if undecided || !decoded.contains('/') { decoded } else { Cow::Borrowed(segment) }
+        });
+        let decoded = segments.collect::<Vec<_>>().join("/");
+        let has_dots = decoded.split('/').any(|segment| matches!(segment, "." | ".."));
+        (decoded != self.raw && !has_dots).then_some(decoded)
     }
 
     /// Whether no router has said which handler it chose, or it has chosen a catch-all.
     pub(crate) fn is_undecided(&self) -> bool {
-        self.matched.is_none_or(ends_in_catch_all)
+        self.matched.is_none_or(has_catch_all)
     }
+}
+
+/// The path without repeated and trailing slashes, if that is another text.
+///
+/// Such spellings are other paths, and still reach a handler: axum's `nest_service("/v1", …)` takes `/v1//boardroom`
+/// for its `/boardroom`, and `/v1/` for its root.
+fn tidied(path: &str) -> Option<String> {
+    if !(path.contains("//") || path.ends_with('/')) {
+        return None;
+    }
+    let mut tidied = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        tidied.push('/');
+        tidied.push_str(segment);
+    }
+    Some(if tidied.is_empty() { "/".into() } else { tidied })
 }
 
 /// The rule that a request matched, with the values of its path's parameters.
@@ -97,6 +152,8 @@ impl RequestPath<'_> {
 pub struct RouteParams<'a> {
     pub(crate) pattern: Option<&'a str>,
     pub(crate) params: Option<matchit::Params<'a, 'a>>,
+    /// Whether the values were percent-decoded before they were found.
+    pub(crate) is_decoded: bool,
 }
 
 impl<'a> RouteParams<'a> {
@@ -106,7 +163,8 @@ impl<'a> RouteParams<'a> {
         self.pattern
     }
 
-    /// The value of a parameter as it is in the path: percent-encoded, never decoded.
+    /// The value of a parameter as it is in the path: percent-encoded. It is not decoded, unless the decoded path alone has
+    /// led to the rule.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a str> {
         self.params.as_ref().and_then(|params| params.get(name))
@@ -118,7 +176,12 @@ impl<'a> RouteParams<'a> {
     /// What names a resource to policies should be read so: a path has many spellings, and a handler sees one name.
     #[must_use]
     pub fn decoded(&self, name: &str) -> Option<Cow<'a, str>> {
-        percent_decode_str(self.get(name)?).decode_utf8().ok()
+        let value = self.get(name)?;
+        if self.is_decoded {
+            Some(Cow::Borrowed(value))
+        } else {
+            percent_decode_str(value).decode_utf8().ok()
+        }
     }
 }
 
@@ -137,18 +200,44 @@ mod tests {
         assert_eq!(texts(Some("/reports"), "/reports"), ["/reports"]);
     }
 
+    /// The other spellings; those that are decoded begin with `=`.
+    fn spelt(matched: Option<&'static str>, raw: &'static str) -> Vec<String> {
+        let spellings = RequestPath { matched, raw }.spellings(false).into_iter();
+        spellings.map(|it| if it.is_decoded { format!("={}", it.text) } else { it.text.into() }).collect()
+    }
+
     #[test]
     fn slashes_are_tidied_only_where_no_router_has_decided() {
-        let tidied = |matched, raw| RequestPath { matched, raw }.tidied();
-        assert_eq!(tidied(None, "/v1//boardroom/").as_deref(), Some("/v1/boardroom"));
-        assert_eq!(tidied(None, "//").as_deref(), Some("/"));
-        assert_eq!(tidied(None, "/v1/boardroom"), None);
-        assert_eq!(tidied(Some("/v1/{*rest}"), "/v1//a").as_deref(), Some("/v1/a"));
-        assert_eq!(tidied(Some("/v1/{id}"), "/v1/a%2F%2Fb/"), None);
+        assert_eq!(spelt(None, "/v1//boardroom/"), ["/v1/boardroom"]);
+        assert_eq!(spelt(None, "/v1//files//"), ["/v1/files", "/v1/files//"]);
+        assert_eq!(spelt(None, "/v1/boardroom"), [""; 0]);
+        assert_eq!(spelt(Some("/v1/{*rest}"), "/v1//a"), ["/v1/a"]);
+        assert_eq!(spelt(Some("/v1/{id}"), "/v1/a/"), [""; 0]);
+    }
+
+    #[test]
+    fn a_path_is_decoded_once_and_one_value_stays_one_segment() {
+        assert_eq!(spelt(Some("/v1/{id}"), "/v1/%37"), ["=/v1/7"]);
+        assert_eq!(spelt(Some("/v1/{id}"), "/v1/%2537"), ["=/v1/%37"]);
+        assert_eq!(spelt(Some("/v1/{id}"), "/%76%31/a%2F%2Fb"), ["=/v1/a%2F%2Fb"]);
+        assert_eq!(spelt(Some("/v1/{*rest}"), "/v1//a%2F%2Fb"), ["/v1/a%2F%2Fb", "=/v1/a/b"]);
+        assert_eq!(spelt(None, "/v1/a%2F%37%ff"), ["=/v1/a/7\u{fffd}"]);
+        assert_eq!(spelt(None, "/v1/%zz"), [""; 0]);
+        for dots in ["/v1/a%2F..%2Fb", "/v1/%2e%2e", "/v1/./%37"] {
+            assert_eq!(spelt(None, dots), [""; 0], "{dots}");
+        }
+    }
+
+    #[test]
+    fn a_slash_at_the_end_is_a_spelling_where_it_matters() {
+        let path = RequestPath { matched: None, raw: "/v1//%61" };
+        let texts: Vec<_> = path.spellings(true).into_iter().map(|it| it.text).collect();
+        assert_eq!(texts, ["/v1/%61", "/v1/%61/", "/v1/a", "/v1/a/"]);
     }
 
     #[test]
     fn a_catch_all_pattern_comes_after_the_raw_path() {
         assert_eq!(texts(Some("/a.B/{*rest}"), "/a.B/C"), ["/a.B/C", "/a.B/{*rest}"]);
+        assert_eq!(texts(Some("/v1/{*rest}/v1/a"), "/v1/a"), ["/v1/a", "/v1/{*rest}/v1/a"]);
     }
 }

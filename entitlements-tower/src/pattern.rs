@@ -84,9 +84,19 @@ pub(crate) fn params(path: &str) -> Vec<&str> {
     params
 }
 
-/// Whether the last segment of a router's pattern stands for any rest of a path.
-pub(crate) fn ends_in_catch_all(pattern: &str) -> bool {
-    pattern.rsplit('/').next().is_some_and(|segment| segment.starts_with("{*") && segment.ends_with('}'))
+/// Whether a part of a router's pattern stands for any rest of a path.
+///
+/// That need not be its end: a router below a catch-all route adds its own pattern to that of the route.
+pub(crate) fn has_catch_all(pattern: &str) -> bool {
+    let mut rest = pattern;
+    while let Some((_, after)) = rest.split_once('{') {
+        if after.starts_with('*') {
+            return true;
+        }
+        // `{{` is a brace, not the beginning of a parameter.
+        rest = after.strip_prefix('{').unwrap_or(after);
+    }
+    false
 }
 
 #[cfg(test)]
@@ -125,10 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn only_a_last_segment_can_be_a_catch_all() {
-        assert!(ends_in_catch_all("/acme.Greeter/{*rest}"));
-        assert!(ends_in_catch_all("/{*rest}"));
-        assert!(!ends_in_catch_all("/a/{rest}"));
-        assert!(!ends_in_catch_all("/{*rest}/a"));
+    fn a_catch_all_may_be_anywhere() {
+        for pattern in
+            ["/acme.Greeter/{*rest}", "/{*rest}", "/{*rest}/a", "/v1/{*rest}/v1/{id}", "/{{{*rest}"]
+        {
+            assert!(has_catch_all(pattern), "{pattern}");
+        }
+        for pattern in ["/a/{rest}", "/{{*rest}}", "/*", "/", ""] {
+            assert!(!has_catch_all(pattern), "{pattern}");
+        }
     }
 }

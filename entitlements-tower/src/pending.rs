@@ -34,8 +34,8 @@ impl Pending {
     pub(crate) fn new(asked: Asked) -> Self {
         let span = asked.span.clone();
         let decide = async move {
-            let span = asked.span.clone();
-            let decided = asked.decide().await;
+            let (span, gate, known) = (asked.span.clone(), asked.gate.clone(), asked.known);
+            let decided = asked.decide().await.map_err(|denial| gate.shared().told(known, denial));
             trace::ended(&span, decided.as_ref().err());
             decided
         };
@@ -64,6 +64,8 @@ pub(crate) struct Asked {
     /// What the rule consumes, by this request.
     pub(crate) consume: Option<Consume>,
     pub(crate) subject: Subject,
+    /// Whether the caller is this subject.
+    pub(crate) known: bool,
     pub(crate) action: Action,
     pub(crate) resource: Option<String>,
     pub(crate) context: Option<Context>,
@@ -98,6 +100,9 @@ impl Asked {
             self.charged.push(Charged { meter: consume.feature, amount: consume.amount, receipt });
             decision = decision.or(decided);
             charge = Some(charged);
+        }
+        if !self.known {
+            quotas.clear();
         }
         let ticket = Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged);
         Ok(ticket.showing(quotas).about(self.resource, self.context))

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use chrono::SecondsFormat;
 use entitlements_core::{Amount, Decision, Error, ErrorKind, Reason};
-use http::header::{CONTENT_TYPE, HeaderName, RETRY_AFTER};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Value, json};
@@ -124,7 +124,17 @@ impl Problem {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The response, for any body that can be made from text.
+    /// The response, for any body that can be made from text. Unless a [header](Self::header) says otherwise, it is not to
+    /// be kept: `Cache-Control: no-store`.
+    ///
+    /// ```
+    /// use entitlements_tower::Problem;
+    /// use http::{Response, StatusCode};
+    ///
+    /// let response: Response<String> = Problem::new(StatusCode::GONE, "gone", "Gone").into_response();
+    /// assert_eq!(response.headers()["content-type"], "application/problem+json");
+    /// assert_eq!(response.headers()["cache-control"], "no-store");
+    /// ```
     #[must_use]
     pub fn into_response<B: From<String>>(self) -> Response<B> {
         let mut response = Response::new(B::from(self.to_json()));
@@ -132,6 +142,7 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers);
+        headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
         response
     }
 
@@ -256,5 +267,10 @@ mod tests {
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         assert_eq!(response.headers()[RETRY_AFTER], "1");
+        assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
+        let kept = Problem::unavailable().header(CACHE_CONTROL, HeaderValue::from_static("max-age=1"));
+        let response: Response<String> = kept.into_response();
+        let values: Vec<_> = response.headers().get_all(CACHE_CONTROL).iter().collect();
+        assert_eq!(values, ["max-age=1"]);
     }
 }

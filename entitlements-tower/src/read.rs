@@ -93,6 +93,17 @@ pub(crate) fn resource(
         .ok_or_else(|| Denial::Invalid { detail: format!("{place} must name a resource") })
 }
 
+/// The path may be taken for that of either of two rules.
+pub(crate) fn two_rules() -> Denial {
+    Denial::Invalid { detail: "the path is spelt in a way that can be read as another path".into() }
+}
+
+/// The path has not got the parameters of its rule in any spelling. Whoever reads them would take them for missing, and a
+/// policy about a resource would not be asked.
+pub(crate) fn no_params() -> Denial {
+    Denial::Invalid { detail: "the path does not have the parameters that its rule names".into() }
+}
+
 /// The resource, if it can be the name of one.
 pub(crate) fn valid(resource: String) -> Result<String, Denial> {
     match check_id(&resource) {

@@ -59,7 +59,8 @@ pub(crate) struct Consumed {
 }
 
 impl Rule {
-    /// A rule for `METHOD /path`, or for `/path` with every method. `GET` covers `HEAD`.
+    /// A rule for `METHOD /path`, or for `/path` with every method. `GET` covers `HEAD`, and `CONNECT`, which opens over
+    /// HTTP/2 the web sockets that `GET` opens over HTTP/1.
     ///
     /// Paths are written as axum 0.8 writes them: `/reports/{id}`, `/files/{*rest}`.
     #[must_use]
@@ -170,6 +171,8 @@ impl Rule {
 
     /// Names the resource of a request by what `resource` makes of its head, instead of what the layer's `resource` says.
     /// What cannot be the name of a resource (more than 255 bytes, control characters) is answered with 400.
+    ///
+    /// A parameter of the path is read with [`decoded`](RouteParams::decoded), as the handler sees it.
     #[must_use]
     pub fn resource_by(
         mut self,

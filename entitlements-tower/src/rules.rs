@@ -10,8 +10,8 @@ use entitlements_core::{Action, Catalog};
 use http::{Extensions, Method, Uri};
 use rustc_hash::FxHashMap;
 
-use crate::matching::RequestPath;
-use crate::pattern::{self, Pattern, ends_in_catch_all, shape};
+use crate::matching::{RequestPath, Spelling};
+use crate::pattern::{self, Pattern, has_catch_all, shape};
 use crate::read::Origin;
 use crate::rule::{Matches, Rule, Track};
 
@@ -91,6 +91,38 @@ impl CompiledRule {
     pub(crate) fn params<'a>(&'a self, path: &'a str) -> Option<matchit::Params<'a, 'a>> {
         self.params.at(path).ok().map(|found| found.params)
     }
+
+    /// The path of a request in the spelling that has the parameters of the rule; `None` if no spelling has them.
+    pub(crate) fn spelling<'a>(&self, path: &RequestPath<'a>) -> Option<Spelling<'a>> {
+        let Some(pattern) = self.path.as_deref().filter(|_| self.has_params()) else {
+            return Some(Spelling::raw(path.raw));
+        };
+        if self.params(path.raw).is_some() {
+            return Some(Spelling::raw(path.raw));
+        }
+        let mut spellings = path.spellings(pattern.ends_with('/')).into_iter();
+        spellings.find(|spelling| self.params(&spelling.text).is_some())
+    }
+
+    fn has_params(&self) -> bool {
+        self.path.as_ref().is_some_and(|path| path.contains('{'))
+    }
+
+    /// Whether it is for one path alone, so that no rule is narrower.
+    fn is_one_path(&self) -> bool {
+        self.path.is_some() && !self.has_params()
+    }
+
+    /// Whether every path of the other rule is one of this rule, too.
+    fn covers(&self, other: &Self) -> bool {
+        self.path.is_none() || other.path.as_ref().is_some_and(|path| self.params.at(path).is_ok())
+    }
+
+    /// Whether it makes no difference which of the two rules counts.
+    fn asks_the_same(&self, other: &Arc<Self>) -> bool {
+        let alike = self.requires_only().is_some_and(|require| other.requires_only() == Some(require));
+        alike || std::ptr::eq(self, Arc::as_ptr(other))
+    }
 }
 
 impl fmt::Debug for CompiledRule {
@@ -99,11 +131,16 @@ impl fmt::Debug for CompiledRule {
     }
 }
 
+/// A path that two rules are for that ask for different things, one as it came and the other in another spelling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
 /// The rules for some methods.
 #[derive(Default)]
 struct Tree {
     by_path: matchit::Router<Arc<CompiledRule>>,
-    /// What `by_path` finds for the text of a rule's own pattern, which is what a router names that has the same routes.
+    /// What `by_path` finds for the text of a rule's own pattern, which is what a router names that has the same routes;
+    /// only where no rule is narrower.
     by_pattern: FxHashMap<String, Arc<CompiledRule>>,
 }
 
@@ -168,12 +205,14 @@ impl Rules {
         let mut tree = |methods: &[Option<&str>]| build_tree(methods, &by_method, &mut problems);
         let mut methods: BTreeSet<&str> = by_method.keys().flatten().map(String::as_str).collect();
         if methods.contains("GET") {
-            methods.insert("HEAD");
+            methods.extend(["HEAD", "CONNECT"]);
         }
         let mut trees = Vec::new();
         for name in methods {
             let precedence: &[_] = match name {
                 "HEAD" => &[Some("HEAD"), Some("GET"), None],
+                // What GET opens over HTTP/1, a WebSocket, CONNECT opens over HTTP/2.
+                "CONNECT" => &[Some("CONNECT"), Some("GET"), None],
                 name => &[Some(name), None],
             };
             let rules = tree(precedence);
@@ -193,10 +232,43 @@ impl Rules {
 
     /// The rule of a request. Among rules that apply to the method, the most specific path wins; of one path, the rule
     /// that names the method.
-    pub(crate) fn find(&self, method: &Method, path: &RequestPath<'_>) -> Option<&Arc<CompiledRule>> {
+    ///
+    /// A route can be wider than a rule, and its handler sees values that a path spells in many ways. So a narrower rule
+    /// that another spelling finds counts, where it asks for something: a rule that opens a path opens that path alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Ambiguous`] where the rule that was found asks for something else: the handler may be that of either, and by the
+    /// wrong one it would be reached too cheaply.
+    pub(crate) fn find(
+        &self,
+        method: &Method,
+        path: &RequestPath<'_>,
+    ) -> Result<Option<&Arc<CompiledRule>>, Ambiguous> {
         let tree = self.tree(method);
         let at = |text: &str| tree.by_path.at(text).ok().map(|found| found.value);
-        path.candidates().find_map(at).or_else(|| self.find_tidied(path, at)).or(self.every.as_ref())
+        let mut found = path.candidates().find_map(at).or(self.every.as_ref());
+        if found.is_some_and(|rule| rule.is_one_path()) {
+            return Ok(found);
+        }
+        let narrower = |found: Option<&Arc<CompiledRule>>, text: &str| {
+            at(text).filter(|rule| rule.gates() && found.is_none_or(|found| found.covers(rule)))
+        };
+        if !path.is_undecided() {
+            found = narrower(found, path.raw).or(found);
+        }
+        for spelling in path.spellings(self.slashed) {
+            // Where all is closed that has no rule, decoding opens nothing.
+            if found.is_none() && spelling.is_decoded && self.unmatched == Unmatched::Deny {
+                continue;
+            }
+            let Some(other) = narrower(found, &spelling.text) else { continue };
+            match found {
+                Some(rule) if rule.gates() && !rule.asks_the_same(other) => return Err(Ambiguous),
+                _ => found = Some(other),
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -207,31 +279,18 @@ impl Rules {
         method: &Method,
         uri: &Uri,
         extensions: &Extensions,
-    ) -> Option<&Arc<CompiledRule>> {
-        // A router's pattern comes first, unless it ends in a catch-all; and none of these does.
+    ) -> Result<Option<&Arc<CompiledRule>>, Ambiguous> {
+        // A router's pattern decides, unless it has a catch-all or a rule is narrower; and none of these has.
         let by_pattern =
             RequestPath::matched_of(extensions).and_then(|matched| self.tree(method).by_pattern.get(matched));
-        by_pattern.or_else(|| self.find(method, &RequestPath::of_head(uri, extensions)))
+        match by_pattern {
+            Some(rule) => Ok(Some(rule)),
+            None => self.find(method, &RequestPath::of_head(uri, extensions)),
+        }
     }
 
     fn tree(&self, method: &Method) -> &Tree {
         self.trees.iter().find(|(named, _)| named == method).map_or(&self.rest, |(_, tree)| tree)
-    }
-
-    /// The rule of a path whose slashes are repeated or trailing, or missing at the end. Only what asks for something:
-    /// a rule that opens a path opens that path alone.
-    fn find_tidied<'a>(
-        &self,
-        path: &RequestPath<'_>,
-        at: impl Fn(&str) -> Option<&'a Arc<CompiledRule>>,
-    ) -> Option<&'a Arc<CompiledRule>> {
-        let at = |text: &str| at(text).filter(|rule| rule.gates());
-        let tidied = path.tidied();
-        let found = tidied.as_deref().and_then(at);
-        if found.is_some() || !self.slashed || !path.is_undecided() {
-            return found;
-        }
-        at(&format!("{}/", tidied.as_deref().unwrap_or(path.raw)))
     }
 }
 
@@ -322,11 +381,18 @@ fn build_tree(
             }
         }
     }
-    let patterns = chosen.into_values().filter_map(|rule| rule.path.as_deref());
-    for pattern in patterns.filter(|pattern| !ends_in_catch_all(pattern)) {
-        if let Ok(found) = tree.by_path.at(pattern) {
+    for pattern in chosen.values().filter_map(|rule| rule.path.as_deref()) {
+        let Ok(found) = tree.by_path.at(pattern) else { continue };
+        if !has_catch_all(pattern) && !is_narrowed(found.value, chosen.values().copied()) {
             tree.by_pattern.insert(pattern.into(), Arc::clone(found.value));
         }
     }
     tree
+}
+
+/// Whether one of the rules is for some of the paths of this one, so that its pattern does not say which of the two counts.
+fn is_narrowed<'a>(by: &Arc<CompiledRule>, rules: impl IntoIterator<Item = &'a Arc<CompiledRule>>) -> bool {
+    let Some((prefix, _)) = by.path.as_deref().and_then(|path| path.split_once('{')) else { return false };
+    let begins = |rule: &CompiledRule| rule.path.as_ref().is_some_and(|path| path.starts_with(prefix));
+    rules.into_iter().any(|rule| !Arc::ptr_eq(rule, by) && rule.gates() && begins(rule) && by.covers(rule))
 }

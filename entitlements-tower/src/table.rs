@@ -24,6 +24,8 @@ pub(crate) struct RuleSource {
     pub(crate) declared: Vec<String>,
     /// Instead of what the catalog says.
     pub(crate) unmatched: Option<Unmatched>,
+    /// Whether handlers may ask by themselves, without a rule.
+    pub(crate) extractors: bool,
 }
 
 impl RuleSource {
@@ -34,7 +36,16 @@ impl RuleSource {
         let unmatched = self.unmatched.unwrap_or(routing.unmatched);
         let rules = Rules::compile(&rules, unmatched, catalog, |label| watch.counter(label))?;
         let forgotten = declared::problems(&self.declared, &rules);
-        if forgotten.is_empty() { Ok(rules) } else { Err(RuleError::new(forgotten)) }
+        if !forgotten.is_empty() {
+            return Err(RuleError::new(forgotten));
+        }
+        if rules.all.is_empty() && rules.unmatched == Unmatched::Allow && !self.extractors {
+            tracing::warn!(
+                "an entitlement layer has no rule and lets pass what no rule matches, so it gates nothing: give it rules, \
+                 the catalog `[[routes]]` or `unmatched = \"deny\"`"
+            );
+        }
+        Ok(rules)
     }
 }
 

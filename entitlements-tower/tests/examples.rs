@@ -3,9 +3,10 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use tonic::client::Grpc;
 use tonic::transport::{Channel, Endpoint};
@@ -111,6 +112,62 @@ fn a_gateway_charges_what_it_forwards_and_nothing_else() {
     let gone = Running::start("gateway", &[("UPSTREAM", "127.0.0.1:1")]);
     let answer = gone.ask("/export", "acme");
     assert_eq!(status(&answer), "502", "{answer}");
+}
+
+/// Serves one request and hangs up: answers it with `head` and an empty body, and tells the request's head and body.
+fn answer_once(head: &'static str) -> (String, JoinHandle<(String, Vec<u8>)>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let served = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut reader = BufReader::new(stream.try_clone().unwrap());
+        let mut request = String::new();
+        while reader.read_line(&mut request).unwrap() > 2 {}
+        let length = request.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
+        let mut body = vec![0; length.parse().unwrap()];
+        reader.read_exact(&mut body).unwrap();
+        stream.write_all(head.as_bytes()).unwrap();
+        (request, body)
+    });
+    (address, served)
+}
+
+#[test]
+fn a_gateway_passes_bodies_on_and_keeps_what_concerns_one_connection() {
+    let catalog = concat!(env!("CARGO_TARGET_TMPDIR"), "/writing.toml");
+    let writing = "schema = 1\ndefault_plan = \"free\"\npast_due_grace = \"7d\"\n[features]\nwriting = { type = \"flag\" }\n\
+        [plans.free.grants]\nwriting = true\n[routing]\nunmatched = \"deny\"\n[[routes]]\nmatch = \"POST /{*path}\"\nrequire = \"writing\"\n";
+    std::fs::write(catalog, writing).unwrap();
+    let (upstream, served) = answer_once(
+        "HTTP/1.1 201 Created\r\ncontent-length: 0\r\nconnection: close, X-Inner\r\nx-inner: 1\r\n\
+         keep-alive: timeout=5\r\nproxy-authenticate: Basic\r\nx-outer: 1\r\n\r\n",
+    );
+    let gateway = Running::start("gateway", &[("UPSTREAM", &upstream), ("CATALOG_PATH", catalog)]);
+    let mut stream = TcpStream::connect(&gateway.address).unwrap();
+    let body = b"what is written\n".repeat(10_000);
+    let head = format!(
+        "POST /reports?a=b HTTP/1.1\r\nhost: x\r\nx-company: acme\r\nconnection: close, X-Hop\r\nconnection: x-second\r\n\
+         x-hop: 1\r\nx-second: 1\r\nkeep-alive: timeout=5\r\nproxy-authorization: Basic x\r\nproxy-connection: close\r\n\
+         te: trailers\r\ntrailer: x-sum\r\nx-end: 1\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&body).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (request, passed_on) = served.join().unwrap();
+    assert!(request.starts_with("POST /reports?a=b HTTP/1.1\r\n"), "{request}");
+    assert_eq!(passed_on.len(), body.len());
+    assert_eq!(passed_on, body);
+    assert!(request.contains("x-end: 1\r\n"), "{request}");
+    for hop in ["connection", "x-hop", "x-second", "keep-alive", "proxy-", "te:", "trailer", "x-company"] {
+        assert!(!request.contains(&format!("\n{hop}")), "{hop}: {request}");
+    }
+    assert_eq!(status(&answer), "201", "{answer}");
+    assert!(answer.contains("x-outer: 1\r\n"), "{answer}");
+    for hop in ["x-inner", "keep-alive", "proxy-"] {
+        assert!(!answer.contains(&format!("\n{hop}")), "{hop}: {answer}");
+    }
 }
 
 #[tokio::test]

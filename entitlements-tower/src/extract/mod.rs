@@ -1,5 +1,6 @@
 //! Extractors for axum.
 
+mod optional;
 mod typed;
 
 use std::any::type_name;

@@ -215,6 +215,36 @@ async fn grpc_calls_are_answered_with_their_status() {
 }
 
 #[tokio::test]
+async fn a_content_type_makes_no_grpc_call_of_what_is_no_post() {
+    let world = World::new().await;
+    for method in ["GET", "HEAD", "PUT", "DELETE", "CONNECT"] {
+        let mut request = request(method, "/boardroom", "starter-co");
+        request.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
+        let response = ask(&world, request).await;
+        assert_eq!(response.status(), 402, "{method}");
+        assert_eq!(json_of(&response)["code"], "feature_not_in_plan", "{method}");
+    }
+}
+
+#[tokio::test]
+async fn no_denial_is_to_be_kept_by_a_cache() {
+    let world = World::new().await;
+    for (path, company) in [("/boardroom", "starter-co"), ("/reports/1", "unknown-co")] {
+        for content_type in ["application/json", "application/grpc"] {
+            let mut request = request("POST", path, company);
+            request.headers_mut().insert("content-type", HeaderValue::from_static(content_type));
+            let response = ask(&world, request).await;
+            assert_eq!(response.headers()["cache-control"], "no-store", "{path} {content_type}");
+        }
+    }
+    let nobody = ask(&world, anonymous("GET", "/boardroom")).await;
+    assert_eq!(
+        (nobody.status().as_u16(), &nobody.headers()["cache-control"]),
+        (500, &HeaderValue::from_static("no-store"))
+    );
+}
+
+#[tokio::test]
 async fn an_application_can_answer_denials_in_its_own_way() {
     let world = World::new().await;
     let deny = |denial: &Denial, parts: &Parts| {

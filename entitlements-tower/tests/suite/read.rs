@@ -98,8 +98,9 @@ async fn a_resource_has_one_name_however_it_is_spelt() {
         ("/reports/%2573ecret", 200),
         ("/reports/%ff", 400),
         ("/reports/%00", 400),
-        // An odd spelling that finds the rule without its parameter names no resource.
-        ("/reports//secret", 400),
+        // An odd spelling that finds the rule names the resource, too.
+        ("/reports//secret", 403),
+        ("/reports//open", 200),
     ] {
         let response = service.clone().oneshot(request("GET", path, "pro-co")).await.unwrap();
         assert_eq!(response.status(), status, "{path}");

@@ -99,6 +99,7 @@ async fn the_rule_that_names_the_method_wins() {
     let table = [
         ("GET", "export view"),
         ("HEAD", "export view"),
+        ("CONNECT", "export view"),
         ("POST", "export export"),
         ("PUT", "boardroom update"),
         ("PATCH", "boardroom update"),
@@ -122,6 +123,14 @@ async fn a_rule_for_head_wins_over_the_one_for_get() {
 }
 
 #[tokio::test]
+async fn a_rule_for_connect_wins_over_the_one_for_get() {
+    let rules = [Rule::new("GET /a").require("export"), Rule::new("CONNECT /a").require("boardroom")];
+    assert_eq!(refused_for(&rules, "CONNECT", "/a").await, "boardroom view");
+    assert_eq!(refused_for(&rules, "HEAD", "/a").await, "export view");
+    assert_eq!(refused_for(&rules, "GET", "/a").await, "export view");
+}
+
+#[tokio::test]
 async fn the_most_specific_path_among_the_rules_of_the_method_wins() {
     let rules = [
         Rule::new("GET /v1/{*rest}").require("export"),
@@ -141,14 +150,14 @@ async fn the_most_specific_path_among_the_rules_of_the_method_wins() {
 }
 
 #[tokio::test]
-async fn raw_paths_are_never_decoded() {
+async fn a_raw_path_is_decoded_once_and_only_where_it_finds_no_rule_of_its_own() {
     let rules =
         [Rule::new("/v1/boardroom").require("boardroom"), Rule::new("/files/{name}").require("export")];
     for uri in [
         "/v1/./boardroom",
         "/v1/x/../boardroom",
-        "/v1/%62oardroom",
-        "/v1%2Fboardroom",
+        "/v1/x/%2e%2e/boardroom",
+        "/v1/%2562oardroom",
         "/V1/boardroom",
         "/v1/boardroom%20",
         "/v1/boardroom;x",
@@ -156,6 +165,10 @@ async fn raw_paths_are_never_decoded() {
         assert_eq!(refused_for(&rules, "GET", uri).await, "passed", "{uri}");
     }
     for uri in ["/v1/boardroom", "/v1/boardroom?x=/../", "http://example.com/v1/boardroom"] {
+        assert_eq!(refused_for(&rules, "GET", uri).await, "boardroom view", "{uri}");
+    }
+    // Whether the handler takes these for the boardroom is not known here.
+    for uri in ["/v1/%62oardroom", "/v1%2Fboardroom", "/v1//%62oardroom/"] {
         assert_eq!(refused_for(&rules, "GET", uri).await, "boardroom view", "{uri}");
     }
     assert_eq!(refused_for(&rules, "GET", "/files/a%2Fb").await, "export view");
@@ -174,8 +187,24 @@ async fn slashes_too_many_or_too_few_are_no_way_around_a_rule() {
 }
 
 #[tokio::test]
+async fn another_spelling_finds_only_narrower_rules() {
+    let rules = [Rule::new("/a%62/{*rest}").require("export"), Rule::new("/ab/c").require("boardroom")];
+    for (uri, expected) in [
+        // The path decoded has a rule of its own, and the raw path a wider one, which is for other paths.
+        ("/a%62/c", "export view"),
+        ("/%61b/c", "boardroom view"),
+    ] {
+        assert_eq!(refused_for(&rules, "GET", uri).await, expected, "{uri}");
+    }
+}
+
+#[tokio::test]
 async fn a_catch_all_needs_something_to_catch() {
-    let rules = [Rule::new("/v1/{*rest}").require("export")];
+    let rules =
+        [Rule::new("/v1/{*rest}").require("export"), Rule::new("/v2/files/{*rest}").require("export")];
+    // A nested service takes one of the slashes behind its prefix for no part of the path.
+    assert_eq!(refused_for(&rules, "GET", "/v2//files//").await, "export view");
+    assert_eq!(refused_for(&rules, "GET", "/v2//files/").await, "passed");
     for (uri, expected) in
         [("/v1", "passed"), ("/v1/", "passed"), ("/v1/a", "export view"), ("/v1//", "export view")]
     {
@@ -260,7 +289,14 @@ async fn forgotten(declared: &[&str]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_declared_route_without_a_rule_is_refused_at_the_start() {
-    let fine = ["/boardroom", "GET /export", "HEAD /export", "POST /reports/{other}", "GET /healthz"];
+    let fine = [
+        "/boardroom",
+        "GET /export",
+        "HEAD /export",
+        "CONNECT /export",
+        "POST /reports/{other}",
+        "GET /healthz",
+    ];
     assert_eq!(forgotten(&fine).await, [""; 0]);
     let wrong = ["GET /free", "PUT /export", "/export", "/reports/{id}", "GET /reports/{id}", "healthz"];
     assert_eq!(forgotten(&wrong).await, wrong);

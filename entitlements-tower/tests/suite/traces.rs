@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use entitlements_core::catalog::Unmatched;
 use entitlements_core::store::StoreErrorKind;
 use entitlements_tower::{EntitlementLayer, FailMode, Rule, subject_extension};
 use tower::{Layer, ServiceExt};
@@ -157,4 +158,33 @@ async fn nobody_and_nothing_that_is_asked_for_is_ever_traced() {
     for secret in ["secret", "pro-co", "starter-co", "unknown-co"] {
         assert!(!log.contains(secret), "`{secret}` is in the log:\n{log}");
     }
+}
+
+#[tokio::test]
+async fn a_layer_that_gates_nothing_is_warned_of_when_it_is_built() {
+    let world = World::new().await;
+    let none = || world.builder(FailMode::Closed).rules([]);
+    reach_every_place().await;
+    drop(none().build().unwrap());
+    let (log, _guard) = Log::start();
+    let layer = none().build().unwrap();
+    let said = log.take();
+    assert!(said.contains("WARN") && said.contains("it gates nothing"), "{said}");
+    for some in [
+        none().extractors(true).build(),
+        none().unmatched(Unmatched::Deny).build(),
+        none().route(Rule::new("/a").require("export")).build(),
+        layer.require_feature("export", None),
+        world.builder(FailMode::Closed).build(),
+    ] {
+        drop(some.unwrap());
+        assert_eq!(log.take(), "");
+    }
+    // So is one whose catalog loses its routes.
+    let layer = world.builder(FailMode::Closed).build().unwrap();
+    let without = crate::world::CATALOG.split_once("[[routes]]").unwrap().0;
+    world.entitlements.set_catalog(without.parse().unwrap());
+    assert_eq!(layer.coverage().rules.len(), 0);
+    let said = log.take();
+    assert!(said.contains("WARN") && said.contains("it gates nothing"), "{said}");
 }

@@ -1,6 +1,7 @@
 use axum::Router;
 use axum::body::Body;
 use axum::routing::any;
+use entitlements_core::store::StoreErrorKind;
 use entitlements_core::{Action, Request};
 use entitlements_tower::{
     Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted, Rule, subject_extension,
@@ -11,6 +12,7 @@ use http_body_util::BodyExt;
 use serde_json::json;
 use tower::ServiceExt;
 
+use crate::store::Weather;
 use crate::world::{World, of};
 
 entitlements_core::features! {
@@ -242,5 +244,50 @@ async fn a_meter_in_the_signature_says_what_is_left() {
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), status);
         assert_eq!(response.headers()["ratelimit"], format!("\"reports\";r={left};t=2041200"));
+    }
+}
+
+#[tokio::test]
+async fn a_handler_can_serve_those_who_are_not_entitled_in_another_way() {
+    let world = World::new().await;
+    let layer = EntitlementLayer::builder(
+        world.entitlements.clone(),
+        subject_extension().optional(),
+        FailMode::Closed,
+    );
+    let layer = layer.extractors(true).build().unwrap();
+    let handler = async |seats: Option<Entitled<Boardroom>>, paid: Option<Metered<Reports>>| {
+        format!("{} {}", seats.is_some(), paid.is_some())
+    };
+    let app = Router::new().route("/free", any(handler)).route_layer(layer.clone());
+    assert_eq!(ask(&app, "pro-co", "POST", "/free").await, (200, "true true".into()));
+    for _ in 0..3 {
+        assert_eq!(ask(&app, "starter-co", "POST", "/free").await, (200, "false true".into()));
+    }
+    assert_eq!(ask(&app, "starter-co", "POST", "/free").await, (200, "false false".into()));
+    layer.flush().await;
+    assert_eq!(world.used("starter-co", "reports").await, 3);
+    let nobody = axum::extract::Request::builder().uri("/free").body(Body::empty()).unwrap();
+    let response = app.clone().oneshot(nobody).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(body, "false false");
+    // What cannot be decided is not taken for a no.
+    world.store.set(Weather::Down(StoreErrorKind::Unavailable));
+    assert_eq!(ask(&app, "pro-co", "POST", "/free").await.0, 503);
+}
+
+#[tokio::test]
+async fn an_optional_extractor_needs_its_gate_and_its_feature() {
+    let world = World::new().await;
+    let router = || {
+        Router::new()
+            .route("/free", any(async |_: Option<Entitled<Boardroom>>| "reached"))
+            .route("/metered", any(async |_: Option<Metered<Reports>>| "reached"))
+            .route("/nowhere", any(async |_: Option<Entitled<Nowhere>>| "reached"))
+    };
+    for (app, uri) in
+        [(router(), "/free"), (router(), "/metered"), (router().route_layer(layer(&world)), "/nowhere")]
+    {
+        assert_eq!(ask(&app, "pro-co", "POST", uri).await.0, 500, "{uri}");
     }
 }
