@@ -85,13 +85,14 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_is_sent_once_by_two_processes_until_they_are_stopped() {
-        let catalog: Catalog = "schema = 1\npast_due_grace = \"7d\"\ndefault_plan = \"free\"\n\
+        let catalog = "schema = 1\npast_due_grace = \"7d\"\ndefault_plan = \"free\"\n\
             [features]\nreports = { type = \"meter\" }\n\
-            [plans.free.grants]\nreports = { limit = 10, every = \"month\", anchor = \"calendar\" }"
-            .parse()
-            .unwrap();
+            [plans.free.grants]\nreports = { limit = 10, every = \"month\", anchor = \"calendar\" }";
         let store: SharedStore = Arc::new(MemoryStore::default());
-        let process = || Entitlements::builder(catalog.clone()).shared_store(Arc::clone(&store)).build();
+        let process = || {
+            let catalog: Catalog = catalog.parse().unwrap();
+            Entitlements::builder(catalog).shared_store(Arc::clone(&store)).build()
+        };
         let acme = Subject::company(CompanyId::new("acme").unwrap());
         let consumed = process().consume(&Consume::new(&acme, "reports", Amount::from(10))).await.unwrap();
         assert!(consumed.receipt().is_some());
