@@ -306,7 +306,7 @@ impl Entitlements {
     /// use entitlements_core::{Amount, Catalog, Consume, Entitlements, MemoryStore, Subject};
     ///
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-    /// let catalog = Catalog::parse("catalog.toml", r#"
+    /// let catalog = || Catalog::parse("catalog.toml", r#"
     ///     schema = 1
     ///     default_plan = "free"
     ///     past_due_grace = "7d"
@@ -314,10 +314,12 @@ impl Entitlements {
     ///     reports = { type = "meter" }
     ///     [plans.free.grants]
     ///     reports = { limit = 10, every = "month" }
-    /// "#)?;
+    /// "#);
     /// let store: SharedStore = Arc::new(MemoryStore::default());
-    /// let process = || Entitlements::builder(catalog.clone()).shared_store(Arc::clone(&store)).build();
-    /// let (here, there) = (process(), process());
+    /// let (here, there) = (
+    ///     Entitlements::builder(catalog()?).shared_store(Arc::clone(&store)).build(),
+    ///     Entitlements::builder(catalog()?).shared_store(store).build(),
+    /// );
     /// let acme = Subject::company(CompanyId::new("acme")?);
     ///
     /// assert_eq!(here.usage(&acme).await?[0].quota.used, Amount::ZERO);
