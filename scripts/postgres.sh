@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command with ENTITLEMENTS_TEST_POSTGRES_URL set: scripts/postgres.sh COMMAND [ARGUMENT]...
 #
-# If the variable is set, that server is used, and left with the schemas that tests make in it; it has to ask for a password,
+# If the variable is set, that server is used, and tests that are killed leave schemas in it; it has to ask for a password,
 # and its user needs to be a superuser. If not, a server of our own is started on a free loopback port, in a temporary folder,
 # and is gone when the command ends. PostgreSQL is installed if it is missing and apt-get is there to do it.
 # The status is that of the command, or 69 if there is no PostgreSQL and no way to get one.

@@ -1,6 +1,7 @@
 //! The handle: what applications hold. It loads, asks the clock, evaluates, and consumes.
 
 mod administer;
+mod alerts;
 mod builder;
 mod company;
 mod consume;
@@ -18,7 +19,7 @@ mod token;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -276,7 +277,8 @@ impl Entitlements {
         Ok(evaluate::explain(request, &kept.snapshot, &catalog, now))
     }
 
-    /// Every quota of the subject's company: meters and gauges that its plan, add-ons, overrides or grants name.
+    /// Every quota of the subject's company: meters and gauges that its plan, add-ons, overrides or grants name. What other
+    /// processes have counted is shown when what is in memory is too old, or by [`usage_within`](Self::usage_within).
     ///
     /// # Errors
     ///
@@ -287,6 +289,56 @@ impl Entitlements {
         let now = self.now();
         let kept = self.live(&subject.company, now).await?;
         Ok(evaluate::usage(subject, &kept.snapshot, &catalog, now))
+    }
+
+    /// Every quota of the subject's company as [`usage`](Self::usage) shows it, from facts that are younger than
+    /// `max_staleness`. Zero asks the store, once: then what other processes have counted is shown as well, of which nobody is
+    /// told.
+    ///
+    /// # Errors
+    ///
+    /// As [`usage`](Self::usage).
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// use entitlements_core::id::CompanyId;
+    /// use entitlements_core::store::SharedStore;
+    /// use entitlements_core::{Amount, Catalog, Consume, Entitlements, MemoryStore, Subject};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let catalog = Catalog::parse("catalog.toml", r#"
+    ///     schema = 1
+    ///     default_plan = "free"
+    ///     past_due_grace = "7d"
+    ///     [features]
+    ///     reports = { type = "meter" }
+    ///     [plans.free.grants]
+    ///     reports = { limit = 10, every = "month" }
+    /// "#)?;
+    /// let store: SharedStore = Arc::new(MemoryStore::default());
+    /// let process = || Entitlements::builder(catalog.clone()).shared_store(Arc::clone(&store)).build();
+    /// let (here, there) = (process(), process());
+    /// let acme = Subject::company(CompanyId::new("acme")?);
+    ///
+    /// assert_eq!(here.usage(&acme).await?[0].quota.used, Amount::ZERO);
+    /// let _ = there.consume(&Consume::new(&acme, "reports", Amount::from(3))).await?;
+    /// assert_eq!(here.usage_within(&acme, Duration::ZERO).await?[0].quota.used, Amount::from(3));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn usage_within(
+        &self,
+        subject: &Subject,
+        max_staleness: Duration,
+    ) -> Result<Vec<UsageItem>, Error> {
+        let max_age = TimeDelta::from_std(max_staleness).unwrap_or(TimeDelta::MAX);
+        let (company, now) = (&subject.company, self.now());
+        let young = self.0.snapshots.get(company, now).is_some_and(|kept| !is_too_old(&kept, now, max_age));
+        if !young {
+            self.0.snapshots.expire(company);
+        }
+        self.usage(subject).await
     }
 
     fn decided(

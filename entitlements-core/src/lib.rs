@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod action;
+pub mod alert;
 mod amount;
 pub mod audit;
 pub mod billing;

@@ -8,12 +8,16 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use crate::Amount;
 use crate::bus::Change;
 use crate::decision::Decision;
-use crate::id::CompanyId;
+use crate::error::Error;
+use crate::gauge::{AcquireOutcome, LevelOutcome};
+use crate::id::{CompanyId, ReceiptId};
 use crate::request::Request;
+use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::store::StoreError;
-use crate::usage::DebitOutcome;
+use crate::usage::{DebitOutcome, RecordOutcome};
 
 /// Where the facts of a decision came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,6 +64,23 @@ impl FromStr for Tier {
 }
 
 /// Something the handle did.
+///
+/// Units that are taken or given back are told when the store has answered, whatever it has answered, unless it failed:
+///
+/// | what is called | event |
+/// |---|---|
+/// | `consume`, `consume_in` | [`Debited`](Self::Debited), also for a refusal of the store, once for each time it is asked |
+/// | `refund`, `refund_in` | [`Refunded`](Self::Refunded), if there is such a receipt |
+/// | `record` | [`Recorded`](Self::Recorded), once for each usage event |
+/// | `reserve` | [`Reserved`](Self::Reserved), once for each time the store is asked |
+/// | `commit` | [`Committed`](Self::Committed), if there is such a reservation |
+/// | `release_reservation` | [`ReservationReleased`](Self::ReservationReleased), if there is such a reservation |
+/// | `acquire` | [`Acquired`](Self::Acquired), once for each time the store is asked |
+/// | `release` | [`Released`](Self::Released), if the holder had a unit |
+/// | `set_level` | [`LevelSet`](Self::LevelSet), once for each time the store is asked |
+/// | a lease | `Reserved` for the units that it takes in advance, `Committed` for those that were served, and [`NotCounted`](Self::NotCounted) for those that were and cannot be counted |
+///
+/// What is decided without the store, such as a refusal by the facts, is only [`Decided`](Self::Decided).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
@@ -113,7 +134,83 @@ pub enum Event<'a> {
         /// The meter.
         meter: &'a str,
         /// Units.
-        amount: crate::Amount,
+        amount: Amount,
+    },
+    /// It counted usage that has happened.
+    Recorded {
+        /// The company.
+        company: &'a CompanyId,
+        /// The meter.
+        meter: &'a str,
+        /// Units.
+        amount: Amount,
+        /// What became of it.
+        outcome: RecordOutcome,
+    },
+    /// It asked the store to set units aside.
+    Reserved {
+        /// The company.
+        company: &'a CompanyId,
+        /// The meter.
+        meter: &'a str,
+        /// What became of it.
+        outcome: &'a ReserveOutcome,
+    },
+    /// It ended a reservation of which so many units were used.
+    Committed {
+        /// The company.
+        company: &'a CompanyId,
+        /// The reservation.
+        reservation: &'a ReceiptId,
+        /// Units that were used. Those that were taken are in the receipt of the outcome.
+        actual: Amount,
+        /// What became of it.
+        outcome: &'a CommitOutcome,
+    },
+    /// It ended a reservation of which nothing was used.
+    ReservationReleased {
+        /// The company.
+        company: &'a CompanyId,
+        /// The reservation as it then was: one that was committed before stays so.
+        reservation: &'a Reservation,
+    },
+    /// Units of a lease were served, and cannot be counted any more: they no longer fit, or the store refuses to hear of them.
+    NotCounted {
+        /// The company.
+        company: &'a CompanyId,
+        /// The meter.
+        meter: &'a str,
+        /// Units.
+        amount: Amount,
+        /// The failure, if it was one.
+        error: Option<&'a Error>,
+    },
+    /// It asked the store for a unit of a gauge.
+    Acquired {
+        /// The company.
+        company: &'a CompanyId,
+        /// The gauge.
+        gauge: &'a str,
+        /// What became of it.
+        outcome: AcquireOutcome,
+    },
+    /// It took the unit of a holder back.
+    Released {
+        /// The company.
+        company: &'a CompanyId,
+        /// The gauge.
+        gauge: &'a str,
+    },
+    /// It asked the store to set the level of a gauge.
+    LevelSet {
+        /// The company.
+        company: &'a CompanyId,
+        /// The gauge.
+        gauge: &'a str,
+        /// The level.
+        level: Amount,
+        /// What became of it.
+        outcome: LevelOutcome,
     },
 }
 

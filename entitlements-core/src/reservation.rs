@@ -46,6 +46,25 @@ pub enum ReservationEnd {
     Committed(Settlement),
 }
 
+impl ReservationEnd {
+    /// When it was ended.
+    #[must_use]
+    pub const fn at(&self) -> DateTime<Utc> {
+        match self {
+            Self::Released { at } | Self::Committed(Settlement { at, .. }) => *at,
+        }
+    }
+
+    /// The proof for the units that were taken, if there are any.
+    #[must_use]
+    pub const fn receipt(&self) -> Option<&Receipt> {
+        match self {
+            Self::Released { .. } => None,
+            Self::Committed(settlement) => settlement.receipt.as_ref(),
+        }
+    }
+}
+
 /// What a commit came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {

@@ -59,6 +59,14 @@ impl UsageStore for Slow {
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
         self.inner.pending_alerts(limit).await
     }
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        self.inner.claim_alerts(until, now, limit).await
+    }
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
         self.inner.acknowledge_alert(alert).await
     }

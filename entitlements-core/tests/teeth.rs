@@ -50,6 +50,7 @@ caught! {
     loading_ended_grants_is_caught: LoadsEndedGrants by snapshot::ended_grants_are_left_out;
     sharing_keys_between_companies_is_caught: SharesKeys by receipt::keys_of_two_companies_are_independent;
     alerting_again_after_a_refund_is_caught: AlertsAgain by alert::a_refund_does_not_arm_an_alert_again;
+    giving_an_alert_to_two_is_caught: ClaimsAlertsAgain by alert::a_claimed_alert_is_nobody_elses;
     turning_the_order_of_buckets_is_caught: TurnsBuckets by debit::buckets_are_emptied_in_order;
     checking_one_quota_of_two_is_caught: ChecksOneQuota by debit::parallel_quotas_bound_together;
     voiding_without_a_revision_is_caught: VoidsSilently by grant::a_grant_is_voided_once;

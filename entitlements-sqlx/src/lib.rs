@@ -14,6 +14,8 @@ mod postgres;
 mod sqlite;
 
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
+mod alerts;
+#[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod billing;
 #[cfg(any(feature = "postgres", feature = "sqlite"))]
 mod chain;

@@ -138,7 +138,7 @@ impl<D> EntitlementLayerBuilder<D> {
         self
     }
 
-    /// Charges requests with the same `Idempotency-Key`, method, path and query once. Off by default.
+    /// Charges requests with the same `Idempotency-Key`, method, path and query once for each meter. Off by default.
     ///
     /// A caller who sends one key again and again is served each time and charged once, whatever is in the bodies. So
     /// switch it on only where callers are trusted, or where the handlers answer a known key without working again.

@@ -1,12 +1,16 @@
 //! Charges: what a request has paid, and what becomes of it when the response is known.
 
+use std::sync::Arc;
+
 use entitlements_core::Amount;
 use entitlements_core::catalog::Charge as When;
 use entitlements_core::usage::Receipt;
 
 use crate::bill::Bill;
-use crate::job::{Job, Reported};
+use crate::job::Job;
+use crate::reported::{Estimate, Reported};
 use crate::settle::Settlements;
+use crate::tab::Tab;
 
 /// One charge of a request.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,11 +82,11 @@ impl Outcome {
 /// Where the units of a charge are.
 #[derive(Debug)]
 pub(crate) enum Hold {
-    /// Taken by this request.
+    /// Taken by this request; set aside, where the actual amount is charged.
     Taken(Receipt),
     /// Not taken yet, or it is not known.
     Owed,
-    /// Taken by an earlier request with the same key: that one settles them.
+    /// Taken by an earlier request with the same key, which may give them back.
     Elsewhere(Receipt),
 }
 
@@ -90,15 +94,17 @@ pub(crate) enum Hold {
 #[derive(Debug)]
 pub(crate) struct Charge {
     pub(crate) bill: Bill,
-    pub(crate) when: When,
     pub(crate) hold: Hold,
+    /// Where it is said whether another request was served on the charge; `None` if that one settles it.
+    pub(crate) tab: Option<Arc<Tab>>,
     pub(crate) settlements: Settlements,
 }
 
 impl Charge {
     /// Ends the charge: keeps it, gives it back, or makes it what was reported.
     pub(crate) fn close(self, outcome: Outcome, reported: Option<Reported>) {
-        let Self { bill, when, hold, settlements } = self;
+        let Self { bill, hold, tab, settlements } = self;
+        let when = bill.when;
         let give_back = match (when, outcome) {
             // What the handler has reported was used, whatever happened then.
             (When::Actual, Outcome::ServerFault) => reported.is_none(),
@@ -107,20 +113,23 @@ impl Charge {
             _ => false,
         };
         let job = match hold {
-            Hold::Elsewhere(_) => return,
-            Hold::Taken(receipt) if give_back => Job::Refund(receipt),
+            Hold::Elsewhere(_) if give_back => return,
+            Hold::Taken(receipt) if give_back => Job::Refund { bill, receipt, tab },
             Hold::Owed if give_back => match Job::undo(bill) {
                 Some(job) => job,
                 None => return,
             },
-            Hold::Taken(receipt) => match reported {
-                Some(reported) => Job::Settle { bill, receipt: Some(receipt), reported },
-                None => return,
-            },
-            Hold::Owed => match reported {
-                Some(reported) => Job::Settle { bill, receipt: None, reported },
-                None => Job::Take(bill),
-            },
+            hold if when == When::Actual => {
+                let estimate = match hold {
+                    Hold::Taken(receipt) => Estimate::Mine(receipt.id),
+                    Hold::Owed => Estimate::Owed,
+                    Hold::Elsewhere(_) => Estimate::Elsewhere,
+                };
+                Job::Settle { bill, estimate, reported, tab }
+            }
+            Hold::Taken(_) => return,
+            // Whoever was served has paid, whatever becomes of the earlier request.
+            Hold::Elsewhere(_) | Hold::Owed => Job::Take(bill),
         };
         settlements.push(job);
     }

@@ -27,6 +27,8 @@ pub enum Denial {
     NoRule,
     /// The idempotency key was used before with other arguments.
     IdempotencyConflict,
+    /// The charge under the idempotency key was made and given back so often that it is not made again.
+    IdempotencyKeyWornOut,
     /// The idempotency key cannot be read.
     InvalidIdempotencyKey,
     /// How many units, or which resource, the request asks for cannot be read.
@@ -48,7 +50,7 @@ impl Denial {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::NotEntitled { decision, .. } => status_of(decision.reason),
             Self::NoRule => StatusCode::FORBIDDEN,
-            Self::IdempotencyConflict => StatusCode::CONFLICT,
+            Self::IdempotencyConflict | Self::IdempotencyKeyWornOut => StatusCode::CONFLICT,
             Self::InvalidIdempotencyKey | Self::Invalid { .. } => StatusCode::BAD_REQUEST,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -62,7 +64,7 @@ impl Denial {
             Self::Unauthenticated { .. } => "unauthenticated",
             Self::NotEntitled { decision, .. } => decision.reason.code(),
             Self::NoRule => Reason::NotGranted.code(),
-            Self::IdempotencyConflict => "idempotency_conflict",
+            Self::IdempotencyConflict | Self::IdempotencyKeyWornOut => "idempotency_conflict",
             Self::InvalidIdempotencyKey | Self::Invalid { .. } => "invalid",
             Self::Unavailable => "unavailable",
             Self::Internal => "internal",
@@ -114,6 +116,8 @@ impl Denial {
             Self::NoRule => new("Not granted").detail("no rule admits this request"),
             Self::IdempotencyConflict => new("The idempotency key was used before")
                 .detail("the idempotency key was used before with other arguments"),
+            Self::IdempotencyKeyWornOut => new("The idempotency key was used too often")
+                .detail("requests with this idempotency key have failed too often; use another one"),
             Self::InvalidIdempotencyKey => new("The idempotency key is invalid")
                 .detail("`Idempotency-Key` must be there once, with 1 to 128 printable ASCII characters"),
             Self::Invalid { detail } => new("The request is invalid").detail(detail),

@@ -192,6 +192,9 @@ fn end<B, E, D: Deny<B>>(
         }
         let status = response.status();
         let headers = response.headers_mut();
+        if let Some(later) = &later {
+            later.tickets.announce(status, headers);
+        }
         if let Some(ticket) = ticket {
             ticket.announce(status, headers);
             ticket.finish(status, headers);

@@ -89,6 +89,8 @@ pub(crate) enum Begun<T> {
 struct Allowed<'a> {
     rule: &'a Arc<CompiledRule>,
     subject: Cow<'a, Subject>,
+    resource: Option<String>,
+    context: Option<Cow<'a, Context>>,
 }
 
 /// What a request is about.
@@ -183,11 +185,13 @@ impl Gate {
     }
 
     fn ticket(&self, parts: &Parts, allowed: Allowed<'_>, decision: Option<Decision>) -> Ticket {
-        let Allowed { rule, subject } = allowed;
+        let Allowed { rule, subject, resource, context } = allowed;
+        let context = context.filter(|_| rule.track.is_some()).map(Cow::into_owned);
         let quotas = Shown::list(self.shared(), decision.as_ref(), None);
         let charges = parts.extensions.get::<Charges>().cloned().unwrap_or_default();
         let (rule, subject) = (Arc::clone(rule), subject.into_owned());
-        Ticket::new(self.clone(), rule, subject, decision, None, charges).showing(quotas)
+        let ticket = Ticket::new(self.clone(), rule, subject, decision, None, charges);
+        ticket.showing(quotas).about(resource, context)
     }
 
     fn decide<'a>(
@@ -238,7 +242,8 @@ impl Gate {
         if let Some(warm) = decision {
             pending::note(rule, span, warm);
             if warm.is_allowed() {
-                return Begun::Allowed(Allowed { rule, subject });
+                let Question { resource, context, .. } = question;
+                return Begun::Allowed(Allowed { rule, subject, resource, context });
             }
         }
         if let Some(denied) = decision.take() {

@@ -32,7 +32,7 @@ pub(crate) fn code_of(denial: &Denial) -> u8 {
             _ => 7,
         },
         Denial::NoRule => 7,
-        Denial::IdempotencyConflict => 10,
+        Denial::IdempotencyConflict | Denial::IdempotencyKeyWornOut => 10,
         Denial::InvalidIdempotencyKey | Denial::Invalid { .. } => 3,
         Denial::Unavailable => 14,
         Denial::Internal => 13,

@@ -27,10 +27,16 @@ impl Tickets {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The response is known.
-    pub(crate) fn finish(&self, status: StatusCode, headers: &mut HeaderMap) {
-        for ticket in self.take() {
+    /// Says in the headers of the response what is left; of one quota, what was asked last.
+    pub(crate) fn announce(&self, status: StatusCode, headers: &mut HeaderMap) {
+        for ticket in self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().rev() {
             ticket.announce(status, headers);
+        }
+    }
+
+    /// The response is known.
+    pub(crate) fn finish(&self, status: StatusCode, headers: &HeaderMap) {
+        for ticket in self.take() {
             ticket.finish(status, headers);
         }
     }

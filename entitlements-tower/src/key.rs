@@ -12,7 +12,10 @@ const MAX_BYTES: usize = 128;
 
 /// What a caller's `Idempotency-Key` stands for: this method, this path and query, this key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct CallersKey(String);
+pub(crate) struct CallersKey {
+    target: String,
+    key: String,
+}
 
 /// `Idempotency-Key` is there more than once, or is too long, or holds other than printable ASCII.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,20 +30,20 @@ impl CallersKey {
             return Err(InvalidKey);
         }
         let target = format!("{} {path}?{}", parts.method, parts.uri.query().unwrap_or_default());
+        Ok(Some(Self { target, key: key.to_owned() }))
+    }
+
+    /// The key of the charge of a meter, for the `attempt`-th time that this was tried after the one before was given
+    /// back. A request may be charged for several meters, so each has keys of its own.
+    pub(crate) fn charge(&self, meter: &str, attempt: usize) -> Option<IdempotencyKey> {
         let mut text = String::from("http:");
-        for byte in Sha256::digest(target).iter().take(16) {
+        // No target has a line break.
+        for byte in Sha256::digest(format!("{}\n{meter}", self.target)).iter().take(16) {
             // Writing into a string cannot fail.
             let _ = write!(text, "{byte:02x}");
         }
-        Ok(Some(Self(format!("{text}:{key}"))))
-    }
-
-    /// The key of the charge, for the `attempt`-th time that this was tried after the one before was given back.
-    pub(crate) fn charge(&self, attempt: usize) -> Option<IdempotencyKey> {
-        match attempt {
-            0 => IdempotencyKey::new(&self.0).ok(),
-            again => IdempotencyKey::new(format!("{}:{again}", self.0)).ok(),
-        }
+        let _ = write!(text, ":{attempt}:{}", self.key);
+        IdempotencyKey::new(text).ok()
     }
 }
 
@@ -74,8 +77,21 @@ mod tests {
     #[test]
     fn the_longest_key_fits_for_every_attempt() {
         let key = read("POST", "/a", &[&"k".repeat(128)]).unwrap().unwrap();
-        assert!(key.charge(usize::MAX).is_some());
-        assert_ne!(key.charge(0), key.charge(1));
+        assert!(key.charge("reports", usize::MAX).is_some());
+        assert_ne!(key.charge("reports", 0), key.charge("reports", 1));
+    }
+
+    #[test]
+    fn no_attempt_has_the_key_of_another_callers_key() {
+        let [key, other] = ["k", "k:1"].map(|key| read("POST", "/a", &[key]).unwrap().unwrap());
+        assert_ne!(key.charge("reports", 1), other.charge("reports", 0));
+    }
+
+    #[test]
+    fn each_meter_has_keys_of_its_own() {
+        let key = read("POST", "/a", &["k"]).unwrap().unwrap();
+        assert_eq!(key.charge("reports", 0), key.charge("reports", 0));
+        assert_ne!(key.charge("reports", 0), key.charge("tokens", 0));
     }
 
     #[test]

@@ -29,11 +29,14 @@ mod pending;
 mod problem;
 mod read;
 mod report;
+mod reported;
 mod rule;
 mod rules;
 mod service;
 mod settle;
+mod tab;
 mod table;
+mod taking;
 #[cfg(feature = "testkit")]
 pub mod testkit;
 mod ticket;

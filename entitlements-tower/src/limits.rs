@@ -59,8 +59,19 @@ impl Shown {
         shown.into_iter().collect()
     }
 
+    /// Adds what was learnt later: of one meter, that counts.
+    pub(crate) fn update(shown: &mut Vec<Self>, later: Vec<Self>) {
+        shown.retain(|old| later.iter().all(|new| new.meter != old.meter));
+        shown.extend(later);
+    }
+
     fn write(&self, headers: &mut HeaderMap, now: DateTime<Utc>) {
         let Some(name) = quoted(&self.meter) else { return };
+        // Extractors, and gates further in, have asked later, and say first what they know.
+        let item = format!("{name};");
+        if headers.get_all(LIMIT).iter().any(|said| said.as_bytes().starts_with(item.as_bytes())) {
+            return;
+        }
         let mut policy = format!("{name};q={}", self.limit.get().min(MAX_INTEGER));
         let mut limit = format!("{name};r={}", self.left.get().min(MAX_INTEGER));
         // Writing into a string cannot fail.

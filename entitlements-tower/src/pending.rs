@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use entitlements_core::catalog::{Consume, Require};
-use entitlements_core::{Action, Amount, Consumption, Context, Decision, Request, Subject};
+use entitlements_core::{Action, Amount, Context, Decision, Request, Subject};
 use tracing::{Instrument, Span};
 
 use crate::bill::Bill;
@@ -19,12 +19,10 @@ use crate::key::{CallersKey, fresh};
 use crate::limits::Shown;
 use crate::rules::CompiledRule;
 use crate::settle::Settlements;
+use crate::taking::Taking;
 use crate::ticket::Ticket;
 use crate::trace;
 use crate::undecided;
-
-/// How often a caller's key may be charged again after the charge before was given back.
-const MAX_ATTEMPTS: usize = 16;
 
 /// A verdict that the facts decide: a future of a [`Ticket`], or of the [`Denial`].
 ///
@@ -95,12 +93,14 @@ impl Asked {
                 Hold::Taken(receipt) | Hold::Elsewhere(receipt) => Some(receipt.clone()),
                 Hold::Owed => None,
             };
-            quotas.extend(Shown::list(self.shared(), decided.as_ref(), receipt.as_ref()));
+            let left = Shown::list(self.shared(), decided.as_ref(), receipt.as_ref());
+            Shown::update(&mut quotas, left);
             self.charged.push(Charged { meter: consume.feature, amount: consume.amount, receipt });
             decision = decision.or(decided);
             charge = Some(charged);
         }
-        Ok(Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged).showing(quotas))
+        let ticket = Ticket::new(self.gate, rule, self.subject, decision, charge, self.charged);
+        Ok(ticket.showing(quotas).about(self.resource, self.context))
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -122,10 +122,18 @@ impl Asked {
 
     async fn check(&self, require: &Require) -> Result<Decision, Denial> {
         let action = require.action.unwrap_or(self.action);
-        let request = self.request(require.feature, action, Amount::ONE);
-        let decision = match self.shared().entitlements.check(&request).await {
+        self.ask(&self.request(require.feature, action, Amount::ONE)).await
+    }
+
+    /// Whether the meter may still be used, of which the units were paid before: for that none need to be left.
+    async fn check_again(&self, consume: &Consume) -> Result<Decision, Denial> {
+        self.ask(&self.request(consume.feature, Action::Create, Amount::ZERO)).await
+    }
+
+    async fn ask(&self, request: &Request<'_>) -> Result<Decision, Denial> {
+        let decision = match self.shared().entitlements.check(request).await {
             Ok(decision) => undecided::accept(self, decision)?,
-            Err(error) => undecided::check(self, &request, &error)?,
+            Err(error) => undecided::check(self, request, &error)?,
         };
         self.judged(decision)
     }
@@ -133,27 +141,33 @@ impl Asked {
     async fn charge(&self, consume: &Consume) -> Result<(Charge, Option<Decision>), Denial> {
         let shared = self.shared();
         let request = self.request(consume.feature, Action::Create, consume.amount);
-        let charge =
-            |bill, hold| Charge { bill, when: consume.charge, hold, settlements: shared.settlements.clone() };
-        for attempt in 0..MAX_ATTEMPTS {
-            let bill = self.bill(consume, attempt)?;
-            let mut flight = Flight { bill: &bill, settlements: &shared.settlements, landed: false };
-            let consumed = shared.entitlements.consume(&bill.consume()).await;
+        let settlements = &shared.settlements;
+        let mut bill = self.bill(consume)?;
+        loop {
+            let tab = settlements.tabs().open(&bill);
+            let charge = |bill, hold, tab| Charge { bill, hold, tab, settlements: settlements.clone() };
+            let mut flight = Flight { bill: &bill, settlements, landed: false };
+            let taken = bill.take(&shared.entitlements).await;
             flight.landed = true;
             drop(flight);
-            match consumed {
-                Ok(Consumption::Recorded { decision, receipt }) => {
+            if taken.is_ok() {
+                settlements.resume();
+            }
+            match taken {
+                Ok(Taking::Taken { decision, receipt }) => {
                     let decision = self.judged(decision)?;
-                    return Ok((charge(bill, Hold::Taken(receipt)), Some(decision)));
+                    return Ok((charge(bill, Hold::Taken(receipt), tab), Some(decision)));
                 }
                 // The request before failed and was not charged, so this one is.
-                Ok(Consumption::Duplicate(receipt)) if receipt.refunded_at.is_some() => {}
-                Ok(Consumption::Duplicate(receipt)) => {
-                    let included = self.request(consume.feature, Action::Create, Amount::ZERO);
-                    let decision = shared.entitlements.check(&included).await.ok();
-                    return Ok((charge(bill, Hold::Elsewhere(receipt)), decision));
+                Ok(Taking::GivenBack) => {
+                    bill = bill.next().ok_or(Denial::IdempotencyKeyWornOut)?;
                 }
-                Ok(Consumption::Refused(decision)) => {
+                Ok(Taking::Before(receipt)) => {
+                    drop(tab);
+                    let decision = Some(self.check_again(consume).await?);
+                    return Ok((charge(bill, Hold::Elsewhere(receipt), None), decision));
+                }
+                Ok(Taking::Refused(decision)) => {
                     return Err(match self.judged(decision) {
                         Err(denial) => denial,
                         // A refusal whose decision allows would contradict itself.
@@ -164,10 +178,10 @@ impl Asked {
                     let passes =
                         undecided::charge(self, &request, &error).and_then(|decision| self.judged(decision));
                     return match passes {
-                        Ok(decision) => Ok((charge(bill, Hold::Owed), Some(decision))),
+                        Ok(decision) => Ok((charge(bill, Hold::Owed, tab), Some(decision))),
                         Err(denial) => {
                             if let Some(job) = Job::undo(bill) {
-                                shared.settlements.push(job);
+                                settlements.push(job);
                             }
                             Err(denial)
                         }
@@ -175,20 +189,20 @@ impl Asked {
                 }
             }
         }
-        Err(Denial::IdempotencyConflict)
     }
 
-    fn bill(&self, consume: &Consume, attempt: usize) -> Result<Bill, Denial> {
+    fn bill(&self, consume: &Consume) -> Result<Bill, Denial> {
         let key = match &self.key {
-            Some(key) => key.charge(attempt),
+            Some(key) => key.charge(consume.feature, 0),
             None => fresh(),
         };
         Ok(Bill {
             subject: self.subject.clone(),
             meter: consume.feature,
             amount: consume.amount,
+            when: consume.charge,
             key: key.ok_or(Denial::Internal)?,
-            shared_key: self.key.is_some(),
+            callers: self.key.clone().map(|key| (key, 0)),
             resource: self.resource.clone(),
             context: self.context.clone(),
         })

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Poll, Waker};
 
 use entitlements_core::Entitlements;
 
 use crate::job::{Job, Ran};
+use crate::tab::Tabs;
 
 /// Counts of the settlements of a layer since it was built.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +37,10 @@ pub(crate) struct Settlements(Arc<Inner>);
 struct Inner {
     entitlements: Entitlements,
     capacity: usize,
+    tabs: Tabs,
     queue: Mutex<Queue>,
+    /// Whether jobs are parked, for those who do not want to wait for the lock.
+    any_parked: AtomicBool,
     queued: AtomicU64,
     done: AtomicU64,
     failed: AtomicU64,
@@ -49,7 +53,7 @@ struct Inner {
 #[derive(Default)]
 struct Queue {
     ready: VecDeque<Job>,
-    /// Jobs whose dependencies were unavailable. Each new job takes one along, and each success takes all.
+    /// Jobs whose dependencies were unavailable. Each new job and each charge take one along, and its success takes all.
     parked: VecDeque<Job>,
     running: usize,
     /// Whether a task works on the queue.
@@ -69,7 +73,9 @@ impl Settlements {
         Self(Arc::new(Inner {
             entitlements,
             capacity,
+            tabs: Tabs::default(),
             queue: Mutex::default(),
+            any_parked: AtomicBool::new(false),
             queued: AtomicU64::new(0),
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -91,6 +97,10 @@ impl Settlements {
         }
     }
 
+    pub(crate) fn tabs(&self) -> &Tabs {
+        &self.0.tabs
+    }
+
     /// Queues a job; never waits.
     pub(crate) fn push(&self, job: Job) {
         let mut queue = self.0.lock();
@@ -108,6 +118,19 @@ impl Settlements {
         self.start_work(queue);
     }
 
+    /// The store has answered, so it is asked for what waits for it. That is one job at first: it may fail again.
+    pub(crate) fn resume(&self) {
+        if !self.0.any_parked.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut queue = self.0.lock();
+        let parked = queue.parked.pop_front();
+        queue.ready.extend(parked);
+        self.0.any_parked.store(!queue.parked.is_empty(), Ordering::Relaxed);
+        #[cfg(feature = "rt")]
+        self.start_work(queue);
+    }
+
     #[cfg(feature = "rt")]
     fn start_work(&self, mut queue: MutexGuard<'_, Queue>) {
         let current = tokio::runtime::Handle::try_current().ok();
@@ -120,7 +143,7 @@ impl Settlements {
 
     /// Does what can be done now, and waits for what is under way.
     pub(crate) async fn flush(&self) -> SettlementStats {
-        self.0.lock().unpark();
+        self.0.unpark();
         loop {
             while let Some(running) = self.next() {
                 running.run().await;
@@ -169,12 +192,18 @@ impl Inner {
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Queue {
-    fn unpark(&mut self) {
-        let mut parked = std::mem::take(&mut self.parked);
-        self.ready.append(&mut parked);
+    fn park(&self, job: Option<Job>) {
+        let mut queue = self.lock();
+        queue.parked.extend(job);
+        self.any_parked.store(true, Ordering::Relaxed);
+    }
+
+    fn unpark(&self) {
+        let mut queue = self.lock();
+        let mut parked = std::mem::take(&mut queue.parked);
+        queue.ready.append(&mut parked);
+        self.any_parked.store(false, Ordering::Relaxed);
     }
 }
 
@@ -193,16 +222,16 @@ struct Running {
 impl Running {
     async fn run(mut self) {
         let Some(job) = &self.job else { return };
-        let ran = job.run(&self.queue.0.entitlements).await;
-        let job = self.job.take();
         let inner = &self.queue.0;
+        let ran = job.run(&inner.entitlements, &inner.tabs).await;
+        let job = self.job.take();
         match ran {
             Ran::Done { uncollected } => {
                 inner.done.fetch_add(1, Ordering::Relaxed);
                 inner.uncollected.fetch_add(uncollected, Ordering::Relaxed);
-                inner.lock().unpark();
+                inner.unpark();
             }
-            Ran::Later => inner.lock().parked.extend(job),
+            Ran::Later => inner.park(job),
             Ran::Failed => {
                 inner.failed.fetch_add(1, Ordering::Relaxed);
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use entitlements_core::catalog::Charge as When;
-use entitlements_core::{Amount, Decision, Subject};
+use entitlements_core::{Amount, Context, Decision, Subject};
 use http::{Extensions, HeaderMap, StatusCode};
 
 use crate::bill::Bill;
@@ -31,6 +31,9 @@ pub struct Ticket {
     open: Option<OpenCharge>,
     /// What responses say is left.
     quotas: Vec<Shown>,
+    /// What the request is about, where usage is tracked.
+    resource: Option<String>,
+    context: Option<Context>,
 }
 
 #[derive(Debug)]
@@ -49,11 +52,18 @@ impl Ticket {
         charge: Option<Charge>,
         charges: Charges,
     ) -> Self {
-        let open = charge.map(|charge| match charge.when {
+        let open = charge.map(|charge| match charge.bill.when {
             When::Actual => OpenCharge::Reported(UsageReport::new(charge)),
             When::Admit | When::Success => OpenCharge::Plain(Box::new(charge)),
         });
-        Self { gate, rule, subject, decision, charges, open, quotas: Vec::new() }
+        let (quotas, resource, context) = (Vec::new(), None, None);
+        Self { gate, rule, subject, decision, charges, open, quotas, resource, context }
+    }
+
+    /// Lets what is tracked be about the same as the request.
+    pub(crate) fn about(mut self, resource: Option<String>, context: Option<Context>) -> Self {
+        (self.resource, self.context) = (resource, context);
+        self
     }
 
     /// Lets the response say what is left of a quota.
@@ -108,14 +118,16 @@ impl Ticket {
         }
     }
 
-    fn track(&self, head: &ResponseHead<'_>) {
+    fn track(&mut self, head: &ResponseHead<'_>) {
         let Some((meter, units)) = &self.rule.track else { return };
         let amount = Amount::new(units(head)).unwrap_or(Amount::MAX);
         if let Some(key) = fresh()
             && !amount.is_zero()
         {
-            let subject = self.subject.clone();
-            let bill = Bill { subject, meter, amount, key, shared_key: false, resource: None, context: None };
+            let (subject, resource, context) =
+                (self.subject.clone(), self.resource.take(), self.context.take());
+            let when = When::Admit;
+            let bill = Bill { subject, meter, amount, when, key, callers: None, resource, context };
             self.gate.shared().settlements.push(Job::Take(bill));
         }
     }

@@ -1,5 +1,7 @@
 //! What the stores hold, and what they are asked.
 
+use std::sync::OnceLock;
+
 use entitlements_core::bucket::Bucket;
 use entitlements_core::facts::{AddOnQuantity, Override};
 use entitlements_core::id::{
@@ -92,7 +94,24 @@ fn expect(outcome: &DebitOutcome) -> Result<(), Failed> {
     }
 }
 
+/// One unit for a key. All but the names is made once: how it comes about is not what is measured.
 fn asked(company: &str, key: &str) -> Result<Debit, Failed> {
+    static LIKE: OnceLock<Debit> = OnceLock::new();
+    let like = if let Some(like) = LIKE.get() {
+        like
+    } else {
+        let made = first()?;
+        LIKE.get_or_init(|| made)
+    };
+    Ok(Debit {
+        company: CompanyId::new(company)?,
+        key: IdempotencyKey::new(key)?,
+        receipt: ReceiptId::new(key)?,
+        ..like.clone()
+    })
+}
+
+fn first() -> Result<Debit, Failed> {
     let period =
         Period { start: "2026-11-01T00:00:00Z".parse()?, end: Some("2026-12-01T00:00:00Z".parse()?) };
     let counter = Counter {
@@ -103,10 +122,10 @@ fn asked(company: &str, key: &str) -> Result<Debit, Failed> {
         alerts: vec![(80, Amount::from(800_000_000)), (100, Amount::from(1_000_000_000))],
     };
     Ok(Debit {
-        company: CompanyId::new(company)?,
+        company: CompanyId::new("any")?,
         user: None,
-        key: IdempotencyKey::new(key)?,
-        receipt: ReceiptId::new(key)?,
+        key: IdempotencyKey::new("any")?,
+        receipt: ReceiptId::new("any")?,
         meter: FeatureKey::new("reports")?,
         amount: Amount::ONE,
         buckets: vec![DebitBucket { counters: vec![counter] }],

@@ -208,6 +208,7 @@ impl<'a> Envelope<'a> {
             kind: self.kind().to_owned(),
             livemode: self.livemode(),
             object: self.object_id().map(str::to_owned),
+            customer: self.customer_id().map(str::to_owned),
             created_at: self.created(),
             payload: self.payload.to_owned(),
         })

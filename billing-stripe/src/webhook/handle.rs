@@ -49,6 +49,9 @@ impl Webhooks {
         if stored.livemode != shared.client.is_live() {
             return Ok(ignored("it is of the other mode than our key"));
         }
+        if stored.payload.is_empty() {
+            return Ok(ignored("it is of a company that was erased"));
+        }
         let about = About::of(&stored.kind);
         if matches!(about, About::Usage) {
             return self.about_usage(stored).await;

@@ -28,6 +28,17 @@ pub(crate) struct State {
     pub(crate) companies: BTreeMap<CompanyId, Company>,
     pub(crate) policies: BTreeMap<PolicyId, Policy>,
     pub(crate) policies_revision: Revision,
+    /// The alerts that nobody has acknowledged, oldest first.
+    pub(crate) alerts: Vec<Waiting>,
+}
+
+impl State {
+    /// Puts a changed company in the place of what it was.
+    pub(crate) fn put(&mut self, name: &CompanyId, mut company: Company) {
+        let raised = company.alerts.drain(..);
+        self.alerts.extend(raised.map(|alert| Waiting { alert, claimed_until: None }));
+        self.companies.insert(name.clone(), company);
+    }
 }
 
 /// Everything about one company. It is in no other company's map, so nothing can be mistaken for another's.
@@ -44,8 +55,15 @@ pub(crate) struct Company {
     pub(crate) receipts: BTreeMap<IdempotencyKey, Receipt>,
     /// What was raised once: the counter, with the threshold as percent and as units.
     pub(crate) raised: BTreeSet<(CounterKey, u16, Amount)>,
-    /// What nobody has acknowledged, oldest first.
+    /// What a change on trial raises; it is with all others as soon as the change counts.
     pub(crate) alerts: Vec<UsageAlert>,
+}
+
+/// An alert, and until when somebody has claimed it.
+#[derive(Clone, Debug)]
+pub(crate) struct Waiting {
+    pub(crate) alert: UsageAlert,
+    pub(crate) claimed_until: Option<DateTime<Utc>>,
 }
 
 /// Names a counter of a company: the meter, what fills it, and the start of the period.

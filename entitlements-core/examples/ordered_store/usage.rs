@@ -12,7 +12,7 @@ use entitlements_core::usage::{
     Counter, Debit, DebitBucket, DebitOutcome, Receipt, RecordOutcome, Split, UsageAlert,
 };
 
-use crate::store::{Company, CounterKey, OrderedStore, kept};
+use crate::store::{Company, CounterKey, OrderedStore, Waiting, kept};
 
 const DEBIT: &str = "debit units";
 const RECORD: &str = "record usage";
@@ -27,7 +27,7 @@ impl UsageStore for OrderedStore {
         let mut company = state.companies.get(&debit.company).cloned().unwrap_or_default();
         let outcome = take(&mut company, &to_microseconds(debit), DEBIT)?;
         if let DebitOutcome::Recorded(_) = outcome {
-            state.companies.insert(debit.company.clone(), company);
+            state.put(&debit.company, company);
         }
         Ok(outcome)
     }
@@ -49,7 +49,7 @@ impl UsageStore for OrderedStore {
             });
         }
         if outcomes.contains(&RecordOutcome::Recorded) {
-            state.companies.insert(company.clone(), changed);
+            state.put(company, changed);
         }
         Ok(outcomes)
     }
@@ -88,17 +88,33 @@ impl UsageStore for OrderedStore {
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
-        let state = self.state();
-        let mut alerts: Vec<_> = state.companies.values().flat_map(|known| &known.alerts).cloned().collect();
-        alerts.sort_by_key(|alert| alert.at);
-        alerts.truncate(limit);
-        Ok(alerts)
+        Ok(self.state().alerts.iter().take(limit).map(|waiting| waiting.alert.clone()).collect())
+    }
+
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        let (until, now) = (kept(until), kept(now));
+        let mut state = self.state();
+        let is_free = |waiting: &Waiting| waiting.claimed_until.is_none_or(|until| until <= now);
+        let mut free: Vec<_> =
+            state.alerts.iter_mut().enumerate().filter(|(_, waiting)| is_free(waiting)).collect();
+        // Without a claim it comes before all that had one.
+        free.sort_by_key(|(place, waiting)| (waiting.claimed_until, *place));
+        free.truncate(limit);
+        free.sort_by_key(|(place, _)| *place);
+        let claimed = free.into_iter().map(|(_, waiting)| {
+            waiting.claimed_until = Some(until);
+            waiting.alert.clone()
+        });
+        Ok(claimed.collect())
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
-        if let Some(known) = self.state().companies.get_mut(&alert.company) {
-            known.alerts.retain(|pending| pending != alert);
-        }
+        self.state().alerts.retain(|waiting| waiting.alert != *alert);
         Ok(())
     }
 }

@@ -16,9 +16,12 @@ pub struct NewEvent {
     pub livemode: bool,
     /// The id of the object that it is about, if it names one.
     pub object: Option<String>,
+    /// The provider's id of the customer that it is about, if it names one: what is in the event goes when the company of the
+    /// customer is erased.
+    pub customer: Option<String>,
     /// When it happened, as the provider says.
     pub created_at: DateTime<Utc>,
-    /// The bytes that were signed, as text.
+    /// The bytes that were signed, as text; empty when the company of the customer has been erased.
     pub payload: String,
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::evaluate::evaluate;
 use crate::gauge::{AcquireOutcome, Holder, LevelOutcome};
 use crate::id::{CompanyId, FeatureKey, HolderId};
-use crate::observer::Tier;
+use crate::observer::{Event, Tier};
 use crate::request::{Request, Subject};
 use crate::snapshot::Snapshot;
 use crate::store::{Page, PageRequest};
@@ -115,7 +115,9 @@ impl Entitlements {
             let forgetting = self.0.snapshots.expiring(company);
             let outcome = self.0.store.acquire(company, &key, holder, limit, now).await;
             drop(forgetting);
-            match outcome? {
+            let outcome = outcome?;
+            self.observe(&Event::Acquired { company, gauge, outcome });
+            match outcome {
                 AcquireOutcome::Acquired(used) => {
                     self.decided(&request, &decision, Tier::Store, now, begun);
                     return Ok(Acquisition::Acquired { decision, used });
@@ -142,7 +144,11 @@ impl Entitlements {
         let forgetting = self.0.snapshots.expiring(company);
         let released = self.0.store.release(company, &key, holder).await;
         drop(forgetting);
-        Ok(released?)
+        let released = released?;
+        if released {
+            self.observe(&Event::Released { company, gauge });
+        }
+        Ok(released)
     }
 
     /// Sets the level of a gauge. A lower level is always taken, a higher one only up to the limit.
@@ -178,7 +184,9 @@ impl Entitlements {
             let forgetting = self.0.snapshots.expiring(company);
             let outcome = self.0.store.set_level(company, &key, level, limit).await;
             drop(forgetting);
-            match outcome? {
+            let outcome = outcome?;
+            self.observe(&Event::LevelSet { company, gauge, level, outcome });
+            match outcome {
                 LevelOutcome::Set(used) => return Ok(LevelReport::Set { used }),
                 LevelOutcome::Refused if round < ROUNDS && was_warm => round += 1,
                 LevelOutcome::Refused => {

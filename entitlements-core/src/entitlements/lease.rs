@@ -193,9 +193,11 @@ impl LeasedMeter {
 
     /// Gives back what was not used, and waits until the store knows what was. Nothing is served afterwards.
     ///
-    /// Returns the units that were served and could not be counted, since they were settled too late and did not fit any
-    /// more: zero, unless the store could not be reached for longer than the margin and the units are not
-    /// [kept](LeaseTerms::kept_after_a_crash), or the company was erased meanwhile.
+    /// Returns the units that were served and could not be counted, of all that the lease has served so far; observers were
+    /// [told](crate::observer::Event::NotCounted) of each time. It is zero, unless they were settled too late and did not fit any
+    /// more, as the store could not be reached for longer than the margin and the units are not
+    /// [kept](LeaseTerms::kept_after_a_crash); or the company was erased meanwhile; or the store failed in a way that trying
+    /// again does not help.
     pub async fn close(&self) -> Amount {
         let refilling = self.0.refilling.lock().await;
         self.0.closed.store(true, Ordering::Release);
@@ -301,6 +303,7 @@ impl Lease {
             self.handle.clone(),
             Arc::clone(&self.runtime),
             self.subject.clone(),
+            self.meter.clone(),
             ended,
             Arc::clone(&self.uncollected),
         )

@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, FeatureKind};
 use crate::error::Error;
 use crate::evaluate::plan_record;
 use crate::id::{CompanyId, FeatureKey, IdempotencyKey, ReceiptId};
+use crate::observer::Event;
 use crate::request::{Request, Subject};
 use crate::snapshot::Snapshot;
 use crate::store::{StoreError, StoreErrorKind};
@@ -83,7 +84,9 @@ impl Entitlements {
             let forgetting = self.0.snapshots.expiring(company);
             let recorded = self.0.store.record(company, &debits).await;
             drop(forgetting);
-            for ((place, _), outcome) in events.iter().zip(recorded?) {
+            for ((place, event), outcome) in events.iter().zip(recorded?) {
+                let (meter, amount) = (event.meter, event.amount);
+                self.observe(&Event::Recorded { company, meter, amount, outcome });
                 if let Some(known) = outcomes.get_mut(*place) {
                     *known = outcome;
                 }

@@ -11,7 +11,7 @@ use crate::decision::{Decision, Reason};
 use crate::error::Error;
 use crate::evaluate::{evaluate, plan_debit};
 use crate::id::{CompanyId, FeatureKey, IdempotencyKey, ReceiptId};
-use crate::observer::Tier;
+use crate::observer::{Event, Tier};
 use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::store::{StoreError, StoreErrorKind};
 use crate::usage::Debit;
@@ -138,9 +138,11 @@ impl Entitlements {
                 at: now,
             };
             let forgetting = self.0.snapshots.expiring(company);
-            let outcome = self.0.store.reserve(&debit, expires_at).await;
+            let outcome = self.in_time("set units aside", self.0.store.reserve(&debit, expires_at)).await;
             drop(forgetting);
-            match outcome? {
+            let outcome = outcome?;
+            self.observe(&Event::Reserved { company, meter: consume.meter, outcome: &outcome });
+            match outcome {
                 ReserveOutcome::Reserved(reservation) => {
                     self.decided(&request, &decision, Tier::Store, now, begun);
                     return Ok(Reserving::Reserved { decision, reservation });
@@ -177,7 +179,11 @@ impl Entitlements {
         let forgetting = self.0.snapshots.expiring(company);
         let committed = self.0.store.commit(company, reservation, actual, self.now()).await;
         drop(forgetting);
-        Ok(committed?)
+        let committed = committed?;
+        if let Some(outcome) = &committed {
+            self.observe(&Event::Committed { company, reservation, actual, outcome });
+        }
+        Ok(committed)
     }
 
     /// Ends a reservation of which nothing was used, unless it is committed. It returns the reservation as it then is, and
@@ -194,7 +200,11 @@ impl Entitlements {
         let forgetting = self.0.snapshots.expiring(company);
         let released = self.0.store.release_reservation(company, reservation, self.now()).await;
         drop(forgetting);
-        Ok(released?)
+        let released = released?;
+        if let Some(reservation) = &released {
+            self.observe(&Event::ReservationReleased { company, reservation });
+        }
+        Ok(released)
     }
 
     /// A refused reservation keeps no key, but a key that succeeded before still answers with its reservation.

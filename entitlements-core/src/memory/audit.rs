@@ -9,6 +9,7 @@ use super::MemoryStore;
 use super::instant::kept;
 use super::state::{Company, State};
 use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord, AuditRow, PSEUDONYM, link};
+use crate::billing::BillingEvent;
 use crate::facts::Revision;
 use crate::id::CompanyId;
 use crate::store::{AuditStore, ErasureStore, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind};
@@ -48,15 +49,22 @@ impl AuditStore for MemoryStore {
         if !records.iter().all(AuditRecord::is_well_formed) {
             return Err(StoreError::new(StoreErrorKind::Unsupported, "append to the audit log"));
         }
-        let log = &mut self.state().log;
+        let mut state = self.state();
+        let State { companies, log, .. } = &mut *state;
         let mut new = Vec::new();
         for record in records {
             if log.ids.insert(record.id.clone()) {
                 new.push(record.clone());
             }
         }
-        let rows = link(log.head(), &new);
-        log.rows.extend(rows);
+        for mut row in link(log.head(), &new) {
+            // Another process may still have had entries of what was before an erasure.
+            let erased_at = companies.get(&row.entry.company).and_then(|company| company.erased_at);
+            if erased_at.is_some_and(|erased| row.entry.at < erased) {
+                take_name(&mut row, &pseudonym()?);
+            }
+            log.rows.push_back(row);
+        }
         Ok(())
     }
 
@@ -102,12 +110,7 @@ impl AuditStore for MemoryStore {
 #[async_trait]
 impl ErasureStore for MemoryStore {
     async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            StoreError::new(StoreErrorKind::Internal, ERASE).with_source(error.to_string())
-        })?;
-        let pseudonym = CompanyId::new(format!("{PSEUDONYM}{:032x}", u128::from_be_bytes(bytes)))
-            .map_err(|error| StoreError::new(StoreErrorKind::Internal, ERASE).with_source(error))?;
+        let pseudonym = pseudonym()?;
         let mut state = self.state();
         let known = state.companies.get(company).is_some_and(|known| !known.is_erased());
         if !known
@@ -118,13 +121,7 @@ impl ErasureStore for MemoryStore {
             return Ok(None);
         }
         for row in state.log.rows.iter_mut().filter(|row| row.entry.company == *company) {
-            row.entry.company = pseudonym.clone();
-            row.entry.user = None;
-            row.entry.resource = None;
-            if row.entry.source.is_of_the_company() {
-                row.entry.source.id = None;
-            }
-            row.salt = None;
+            take_name(row, &pseudonym);
         }
         state.forget(company, &pseudonym, kept(at));
         state.outbox.forget(company);
@@ -141,6 +138,7 @@ impl ErasureStore for MemoryStore {
         let mut removed = 0;
         for company in state.companies.values_mut() {
             removed += company.receipts.extract_if(|_, receipt| receipt.at < before).count();
+            removed += company.expire_reservations(before);
             let Company { receipts, receipt_keys, .. } = company;
             receipt_keys.retain(|_, key| receipts.contains_key(key));
         }
@@ -168,7 +166,7 @@ impl State {
             }
             stays
         });
-        self.alerts.retain(|alert| alert.company != *company);
+        self.alerts.retain(|waiting| waiting.alert.company != *company);
         self.raised.retain(|key| !key.is_of(company));
         let billing = &mut self.billing;
         billing.locks.remove(company);
@@ -176,12 +174,38 @@ impl State {
         for customer in billing.customers.values_mut().filter(|customer| customer.company == *company) {
             customer.company = pseudonym.clone();
             customer.deleted_at = customer.deleted_at.or(Some(at));
+            let its =
+                |known: &&mut BillingEvent| known.event.customer.as_deref() == Some(customer.id.as_str());
+            for known in billing.events.iter_mut().filter(its) {
+                known.event.payload.clear();
+                known.note = None;
+            }
         }
         for invoice in billing.invoices.values_mut().filter(|invoice| invoice.company == *company) {
             invoice.company = pseudonym.clone();
             invoice.hosted_url = None;
         }
     }
+}
+
+/// A name that tells nothing.
+fn pseudonym() -> Result<CompanyId, StoreError> {
+    let failed = || StoreError::new(StoreErrorKind::Internal, ERASE);
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| failed().with_source(error.to_string()))?;
+    CompanyId::new(format!("{PSEUDONYM}{:032x}", u128::from_be_bytes(bytes)))
+        .map_err(|error| failed().with_source(error))
+}
+
+/// Takes out of an entry whom it is about.
+fn take_name(row: &mut AuditRow, pseudonym: &CompanyId) {
+    row.entry.company = pseudonym.clone();
+    row.entry.user = None;
+    row.entry.resource = None;
+    if row.entry.source.is_of_the_company() {
+        row.entry.source.id = None;
+    }
+    row.salt = None;
 }
 
 /// The place after which a page begins.

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
 use super::instant::kept;
-use super::state::Billing;
+use super::state::{Billing, Lease};
 use super::subscriptions::put;
 use crate::billing::{
     Begun, BillingEvent, BillingLock, BillingStore, Claim, Customer, EventOutcome, EventState, Invoice,
@@ -68,7 +68,10 @@ impl BillingStore for MemoryStore {
         now: DateTime<Utc>,
     ) -> Result<Option<BillingLock>, StoreError> {
         let mut state = self.state();
-        let lease = state.billing.locks.entry(company.clone()).or_default();
+        // The first fence is the instant: a lock that was given before the company was erased is none of those after it.
+        let first = u64::try_from(now.timestamp_micros()).unwrap_or_default();
+        let lease = state.billing.locks.entry(company.clone());
+        let lease = lease.or_insert(Lease { fence: first, until: None });
         if lease.until.is_some_and(|end| kept(now) < end) {
             return Ok(None);
         }
@@ -134,13 +137,17 @@ impl BillingStore for MemoryStore {
 
     async fn receive_event(&self, event: &NewEvent, at: DateTime<Utc>) -> Result<Received, StoreError> {
         let mut state = self.state();
+        let mut event = NewEvent { created_at: kept(event.created_at), ..event.clone() };
+        if state.billing.is_of_the_erased(&event) {
+            event.payload.clear();
+        }
         let Billing { events, event_places, .. } = &mut state.billing;
         if let Some(known) = event_places.get(&event.id).and_then(|place| events.get(*place)) {
             return Ok(Received::Before(known.state));
         }
         event_places.insert(event.id.clone(), events.len());
         events.push(BillingEvent {
-            event: NewEvent { created_at: kept(event.created_at), ..event.clone() },
+            event,
             state: EventState::Received,
             attempts: 0,
             note: None,

@@ -139,6 +139,20 @@ impl Company {
         }
     }
 
+    /// Forgets reservations that were ended or freed, and are old. Returns how many of them left no receipt.
+    pub(super) fn expire_reservations(&mut self, before: DateTime<Utc>) -> usize {
+        let is_old = |known: &Reserved| {
+            let ended = known.reservation.end.as_ref().map(ReservationEnd::at);
+            known.freed && known.reservation.held.at < before && ended.is_none_or(|at| at < before)
+        };
+        let gone = self.reservations.extract_if(|_, known| is_old(known));
+        let receipt = |known: &Reserved| known.reservation.end.as_ref()?.receipt().cloned();
+        let without = gone.filter(|(_, known)| receipt(known).is_none()).count();
+        let Self { reservations, reservation_keys, .. } = self;
+        reservation_keys.retain(|_, id| reservations.contains_key(id));
+        without
+    }
+
     /// Units of a counter that belong to reservations that have expired and were not freed yet.
     pub(super) fn expired(&self, counter: &CounterKey, now: DateTime<Utc>) -> Amount {
         (self.open_reservations.iter())

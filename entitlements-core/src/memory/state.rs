@@ -8,7 +8,8 @@ use super::audit::Log;
 use super::outbox::Outbox;
 use super::reservations::Reserved;
 use crate::Amount;
-use crate::billing::{BillingEvent, Customer, Invoice, Operation, OperationResult, PlanFeature};
+use crate::audit::PSEUDONYM;
+use crate::billing::{BillingEvent, Customer, Invoice, NewEvent, Operation, OperationResult, PlanFeature};
 use crate::bucket::Bucket;
 use crate::facts::{PlanChange, Revision};
 use crate::grant::Grant;
@@ -32,7 +33,7 @@ pub(super) struct State {
     pub(super) grants: HashMap<GrantId, GrantPlace>,
     pub(super) subscriptions: HashMap<SubscriptionId, CompanyId>,
     pub(super) history: HashMap<SubscriptionId, Vec<(DateTime<Utc>, Subscription)>>,
-    pub(super) alerts: Vec<UsageAlert>,
+    pub(super) alerts: Vec<Waiting>,
     pub(super) raised: HashSet<AlertKey>,
     pub(super) log: Log,
     pub(super) billing: Billing,
@@ -53,6 +54,13 @@ pub(super) struct Billing {
 }
 
 impl Billing {
+    /// Whether an event is about a customer of a company that was erased.
+    pub(super) fn is_of_the_erased(&self, event: &NewEvent) -> bool {
+        let id = event.customer.as_deref().and_then(|id| CustomerId::new(id).ok());
+        let customer = id.and_then(|id| self.customers.get(&id));
+        customer.is_some_and(|customer| customer.company.as_str().starts_with(PSEUDONYM))
+    }
+
     /// Whether something is kept about a company, beside its fence.
     pub(super) fn names(&self, company: &CompanyId) -> bool {
         self.customers.values().any(|customer| customer.company == *company)
@@ -62,7 +70,6 @@ impl Billing {
 }
 
 /// The lock of a company.
-#[derive(Default)]
 pub(super) struct Lease {
     pub(super) fence: u64,
     /// Until when somebody holds it.
@@ -150,6 +157,13 @@ impl From<&Split> for CounterKey {
 pub(super) struct Count {
     pub(super) period_end: Option<DateTime<Utc>>,
     pub(super) used: Amount,
+}
+
+/// An alert that was not acknowledged.
+pub(super) struct Waiting {
+    pub(super) alert: UsageAlert,
+    /// Until when it is somebody's; `None` if nobody has claimed it.
+    pub(super) claimed_until: Option<DateTime<Utc>>,
 }
 
 /// Names an alert: one per counter and threshold.

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
 use super::instant::{kept, kept_debit};
-use super::state::{AlertKey, Company, CounterKey, State};
+use super::state::{AlertKey, Company, CounterKey, State, Waiting};
 use crate::Amount;
 use crate::id::{CompanyId, IdempotencyKey, ReceiptId};
 use crate::store::{GroupStore, StoreError, StoreErrorKind, UsageStore};
@@ -88,12 +88,33 @@ impl UsageStore for MemoryStore {
     }
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
-        Ok(self.state().alerts.iter().take(limit).cloned().collect())
+        Ok(self.state().alerts.iter().take(limit).map(|waiting| waiting.alert.clone()).collect())
+    }
+
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        let (until, now) = (kept(until), kept(now));
+        let mut state = self.state();
+        let mut free: Vec<_> = (state.alerts.iter_mut().enumerate())
+            .filter(|(_, waiting)| waiting.claimed_until.is_none_or(|until| until <= now))
+            .collect();
+        free.sort_by_key(|(place, waiting)| (waiting.claimed_until, *place));
+        free.truncate(limit);
+        free.sort_by_key(|(place, _)| *place);
+        let claimed = free.into_iter().map(|(_, waiting)| {
+            waiting.claimed_until = Some(until);
+            waiting.alert.clone()
+        });
+        Ok(claimed.collect())
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
         let key = AlertKey::from(alert);
-        self.state().alerts.retain(|pending| AlertKey::from(pending) != key);
+        self.state().alerts.retain(|waiting| AlertKey::from(&waiting.alert) != key);
         Ok(())
     }
 }
@@ -128,8 +149,8 @@ impl GroupStore for MemoryStore {
 
 /// Takes back what a batch recorded that cannot be recorded as a whole.
 fn undo(state: &mut State, company: &CompanyId, recorded: &[Receipt], alerts: usize) {
-    for alert in state.alerts.drain(alerts..) {
-        state.raised.remove(&AlertKey::from(&alert));
+    for waiting in state.alerts.drain(alerts..) {
+        state.raised.remove(&AlertKey::from(&waiting.alert));
     }
     let Some(company) = state.companies.get_mut(company) else { return };
     for receipt in recorded {
@@ -190,7 +211,7 @@ pub(super) struct Addition<'a> {
 
 /// The alerts that a change of a counter raises for the first time.
 pub(super) fn alert_crossed(
-    alerts: &mut Vec<UsageAlert>,
+    alerts: &mut Vec<Waiting>,
     raised: &mut HashSet<AlertKey>,
     debit: &Debit,
     at: DateTime<Utc>,
@@ -201,7 +222,7 @@ pub(super) fn alert_crossed(
             let alert =
                 UsageAlert { at, ..alert(debit, addition.counter, percent, threshold, addition.after) };
             if raised.insert(AlertKey::from(&alert)) {
-                alerts.push(alert);
+                alerts.push(Waiting { alert, claimed_until: None });
             }
         }
     }

@@ -51,19 +51,22 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
 ///
 /// * `erase` is one atomic step. It removes every fact about a company, the history included: subscriptions, grants, add-ons,
 ///   overrides, counters, receipts, alerts, gauges; locks and operations of billing. Entries of the audit log, invoices
-///   and, as deleted ones, customers stay, under one new random [pseudonym](crate::audit::PSEUDONYM): user, resource, id of the grant and salt are gone from them, and the chain still
-///   verifies.
+///   and, as deleted ones, customers stay, under one new random [pseudonym](crate::audit::PSEUDONYM): user, resource, id of
+///   the grant and salt are gone from them, and the chain still verifies. Events of billing stay without what they say.
+/// * What comes later of before goes the same way: entries older than the erasure, and events about its customers.
 /// * It takes the next revision, which the company then has, so that whoever keeps its facts notices. A company that comes
 ///   back starts with nothing.
 /// * It returns `None`, and changes nothing, when nothing is known about the company: neither facts nor entries. So a second
 ///   erasure is `None`, unless something was written in between.
 /// * `expire` removes receipts that were made before `before`, with their refunds, and the revision that is left of companies
-///   that were erased before it and have not come back. Counters stay.
+///   that were erased before it and have not come back. Counters stay. What a reservation came to is as old as its end, and
+///   a reservation whose units the counters still hold stays.
 #[async_trait]
 pub trait ErasureStore: Debug + Send + Sync + 'static {
     /// Erases a company.
     async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError>;
 
-    /// Removes what was only kept for a time; returns how many receipts that were.
+    /// Removes what was only kept for a time; returns how many receipts and reservations that were. It may take several steps,
+    /// each whole.
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError>;
 }

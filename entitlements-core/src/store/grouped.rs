@@ -131,6 +131,15 @@ impl<S: GroupStore> UsageStore for Grouped<S> {
         self.inner.pending_alerts(limit).await
     }
 
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        self.inner.claim_alerts(until, now, limit).await
+    }
+
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
         self.inner.acknowledge_alert(alert).await
     }

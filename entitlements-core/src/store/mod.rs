@@ -189,6 +189,9 @@ pub trait PolicyStore: Debug + Send + Sync + 'static {
 ///   first counters of all buckets after the debit.
 /// * A counter that crosses one of its alert thresholds from below gets one alert, in the same step. A counter crosses a
 ///   threshold at most once: a refund and a new debit raise no second alert.
+/// * `claim_alerts` is one atomic step: no two claims get the same alert while the first lasts. A claim is over at its
+///   `until`, that instant included; what was not acknowledged by then can be claimed again. What nobody has claimed so far
+///   comes before it, oldest first; of the rest, what has been free the longest.
 /// * `refund` takes back what the receipt lists, once; a second refund changes nothing. An unknown receipt is `None`. The
 ///   key of a refunded receipt stays used.
 /// * A new key with the receipt id of another operation of the company is an error, and nothing changes.
@@ -217,10 +220,18 @@ pub trait UsageStore: Debug + Send + Sync + 'static {
     async fn receipt(&self, company: &CompanyId, key: &IdempotencyKey)
     -> Result<Option<Receipt>, StoreError>;
 
-    /// Up to `limit` alerts that were not acknowledged yet, oldest first.
+    /// Up to `limit` alerts that were not acknowledged yet, oldest first, claimed or not.
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError>;
 
-    /// Marks an alert as sent.
+    /// Up to `limit` alerts that wait to be sent, oldest first; nobody else gets them until `until`.
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError>;
+
+    /// Marks an alert as sent, whoever has claimed it.
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError>;
 }
 

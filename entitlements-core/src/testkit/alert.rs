@@ -1,5 +1,7 @@
 //! Cases about alerts: one per threshold and counter, in the step that crosses it.
 
+use chrono::{DateTime, TimeDelta, Utc};
+
 use super::fixtures::{
     at, bucket, company, debit, december, granted, monthly, now, part, recorded, refused, units, yearly,
 };
@@ -148,12 +150,58 @@ pub async fn one_alert_is_acknowledged_at_a_time(store: &impl Store) {
     assert_eq!(percents(store).await, [alerts[1].percent]);
 }
 
+/// Who claims alerts gets those that nobody has, oldest first and as many as asked for, and nobody else gets them while the
+/// claim lasts.
+pub async fn a_claimed_alert_is_nobody_elses(store: &impl Store) {
+    for name in ["c", "a", "b"] {
+        recorded(store, &debit(name, "k", 8, [alerting()])).await;
+    }
+    assert_eq!(store.claim_alerts(in_seconds(60), now(), 0).await.unwrap(), []);
+    let first = store.claim_alerts(in_seconds(60), now(), 2).await.unwrap();
+    assert_eq!(companies(&first), ["c", "a"]);
+    let second = store.claim_alerts(in_seconds(90), in_seconds(30), 2).await.unwrap();
+    assert_eq!(companies(&second), ["b"]);
+    let none = store.claim_alerts(in_seconds(120), in_seconds(59), 2).await.unwrap();
+    assert_eq!(none, []);
+    // They still wait.
+    assert_eq!(companies(&alerts(store).await), ["c", "a", "b"]);
+}
+
+/// What was claimed and not acknowledged can be claimed again at the end of the claim, and what was acknowledged never.
+pub async fn an_alert_that_was_not_acknowledged_comes_back(store: &impl Store) {
+    for name in ["a", "b"] {
+        recorded(store, &debit(name, "k", 8, [alerting()])).await;
+    }
+    let claimed = store.claim_alerts(in_seconds(60), now(), 10).await.unwrap();
+    store.acknowledge_alert(&claimed[0]).await.unwrap();
+    let again = store.claim_alerts(in_seconds(120), in_seconds(60), 10).await.unwrap();
+    assert_eq!(again, claimed[1..]);
+    store.acknowledge_alert(&again[0]).await.unwrap();
+    assert_eq!(store.claim_alerts(in_seconds(900), in_seconds(600), 10).await.unwrap(), []);
+}
+
+/// An alert that comes back does not stand before one that nobody has had yet.
+pub async fn what_nobody_had_yet_is_claimed_first(store: &impl Store) {
+    recorded(store, &debit("old", "k", 8, [alerting()])).await;
+    let old = store.claim_alerts(in_seconds(60), now(), 1).await.unwrap();
+    assert_eq!(companies(&old), ["old"]);
+    recorded(store, &debit("new", "k", 8, [alerting()])).await;
+    let next = store.claim_alerts(in_seconds(120), in_seconds(60), 1).await.unwrap();
+    assert_eq!(companies(&next), ["new"]);
+    let next = store.claim_alerts(in_seconds(120), in_seconds(60), 1).await.unwrap();
+    assert_eq!(companies(&next), ["old"]);
+}
+
 async fn alerts(store: &impl Store) -> Vec<UsageAlert> {
     store.pending_alerts(100).await.unwrap()
 }
 
 async fn percents(store: &impl Store) -> Vec<u16> {
     alerts(store).await.iter().map(|alert| alert.percent).collect()
+}
+
+fn in_seconds(seconds: i64) -> DateTime<Utc> {
+    now() + TimeDelta::seconds(seconds)
 }
 
 fn companies(alerts: &[UsageAlert]) -> Vec<&str> {

@@ -60,14 +60,17 @@ impl Capabilities {
 }
 
 /// What a case needs, or all cases of a module do.
-const NEEDED: [(&str, Part); 10] = [
+const NEEDED: [(&str, Part); 13] = [
     ("gauge", Part::Gauges),
     ("reservation", Part::Reservations),
     ("record::the_key_of_a_reservation_conflicts", Part::Reservations),
     ("outbox::a_reservation_is_written_down_when_it_is_committed", Part::Reservations),
     ("audit", Part::Audit),
     ("erasure::erased_entries_stay_under_a_pseudonym", Part::Audit),
+    ("erasure::late_entries_of_an_erased_company_are_nobodys", Part::Audit),
+    ("erasure::retention_leaves_no_units_set_aside", Part::Reservations),
     ("erasure", Part::Erasure),
+    ("billing::an_erasure_empties_the_events_of_its_customers", Part::Erasure),
     ("billing::an_erasure_keeps_nothing_but_invoices_and_customers", Part::Erasure),
     ("outbox::an_erasure_removes_billed_usage", Part::Erasure),
     ("outbox::settled_usage_expires", Part::Erasure),

@@ -5,10 +5,11 @@ use chrono::TimeDelta;
 use super::audit::{appended, chain, entries, entries_if_kept};
 use super::fixtures::{
     addon, audited, company, debit, facts, feature, grant, grant_id, key, monthly, now, overriding,
-    receipt_id, recorded, subscription, subscription_id, units, used, user,
+    receipt_id, recorded, subscription, subscription_id, units, used, used_in, user,
 };
 use crate::audit::{AuditSource, PSEUDONYM};
 use crate::facts::{Facts, Revision};
+use crate::reservation::ReserveOutcome;
 use crate::store::{Inserted, PageRequest, Store};
 use crate::subscription::Subscription;
 use crate::usage::Counter;
@@ -192,6 +193,29 @@ pub async fn erased_entries_stay_under_a_pseudonym(store: &impl Store) {
     assert_eq!(entries(store, names[0]).await.len(), 2);
 }
 
+/// An entry of what was before an erasure, which another process appends after it, is nobody's as well, and the chain goes on.
+pub async fn late_entries_of_an_erased_company_are_nobodys(store: &impl Store) {
+    populate(store, "acme").await;
+    erased(store, "acme").await;
+    let entry = |id: &str, name: &str, at| {
+        let mut record = audited(id, name);
+        record.entry.at = at;
+        record.entry.user = Some(user("ann"));
+        record.entry.resource = Some("report:1".into());
+        record
+    };
+    let (before, after) = (now() - TimeDelta::seconds(1), now() + TimeDelta::seconds(1));
+    let late = [entry("late", "acme", before), entry("new", "acme", after), entry("other", "other", before)];
+    store.append(&late).await.unwrap();
+    let rows = chain(store).await;
+    let [late, new, other] = rows.last_chunk().unwrap();
+    assert!(late.entry.company.as_str().starts_with(PSEUDONYM), "{late:?}");
+    assert_eq!((&late.entry.user, &late.entry.resource, &late.salt), (&None, &None, &None));
+    assert_eq!((new.entry.company.as_str(), other.entry.company.as_str()), ("acme", "other"));
+    assert_eq!((&new.entry.user, &other.entry.user), (&Some(user("ann")), &Some(user("ann"))));
+    assert_eq!(entries(store, "acme").await.len(), 1);
+}
+
 /// Receipts that were kept long enough go, with their keys and refunds; what was counted stays.
 pub async fn old_receipts_expire(store: &impl Store) {
     let mut old = debit("acme", "old", 2, [monthly(5)]);
@@ -210,6 +234,46 @@ pub async fn old_receipts_expire(store: &impl Store) {
     assert_eq!(used(store, "acme", &monthly(5)).await, 3);
     assert_eq!(store.refund(&company("acme"), &receipt_id("receipt of old"), now()).await.unwrap(), None);
     assert_eq!(store.expire(now()).await.unwrap(), 0);
+}
+
+/// A reservation that has expired frees its units, however old it is: retention takes nothing away that is needed for that.
+pub async fn retention_leaves_no_units_set_aside(store: &impl Store) {
+    let day = TimeDelta::days(1);
+    let hold = |name: &str, days_ago: i32| {
+        let mut debit = debit("acme", name, 2, [monthly(20)]);
+        debit.at = now() - day * days_ago;
+        (debit.clone(), debit.at + TimeDelta::hours(1))
+    };
+    // One that nobody has ended, one that was released, and one that was committed not long ago.
+    for (name, days_ago) in [("forgotten", 40), ("released", 40), ("committed", 40)] {
+        let (debit, expires_at) = hold(name, days_ago);
+        let reserved = store.reserve(&debit, expires_at).await.unwrap();
+        assert!(matches!(reserved, ReserveOutcome::Reserved(_)), "{reserved:?}");
+    }
+    let acme = company("acme");
+    let released = now() - day * 40;
+    store.release_reservation(&acme, &receipt_id("receipt of released"), released).await.unwrap();
+    let committed = now() - day;
+    store.commit(&acme, &receipt_id("receipt of committed"), units(2), committed).await.unwrap();
+    let (mut waits, expires_at) = hold("waits", 0);
+    waits.at = now() - day * 40;
+    store.reserve(&waits, expires_at + day).await.unwrap();
+
+    assert_eq!(used(store, "acme", &monthly(20)).await, 4);
+    let expired = store.expire(now() - day * 30).await.unwrap();
+    // What was forgotten had been freed by the commit.
+    assert_eq!(expired, 2);
+    assert_eq!(used(store, "acme", &monthly(20)).await, 4);
+    for (name, known) in [("forgotten", false), ("released", false), ("committed", true), ("waits", true)] {
+        assert_eq!(store.reservation(&acme, &key(name)).await.unwrap().is_some(), known, "{name}");
+    }
+    // Its key is as old as its commit.
+    assert!(store.receipt(&acme, &key("committed")).await.unwrap().is_some());
+    // Nobody writes, and it expires: its units are free, before and after retention.
+    let later = now() + day * 3;
+    assert_eq!(used_in(&store.load(&acme, later).await.unwrap(), &monthly(20)), 2);
+    assert_eq!(store.expire(later).await.unwrap(), 1);
+    assert_eq!(used_in(&store.load(&acme, later).await.unwrap(), &monthly(20)), 2);
 }
 
 /// The revision of an erased company is kept until it expires, and longer if the company came back.

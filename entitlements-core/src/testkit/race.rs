@@ -1,7 +1,9 @@
 //! Cases about many debits at once.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use chrono::TimeDelta;
 use tokio::sync::Barrier;
 
 use super::fixtures::{
@@ -170,6 +172,31 @@ pub async fn racing_debits_raise_one_alert<S: Store + Clone>(store: &S) {
     let alerts = store.pending_alerts(10).await.unwrap();
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0].used, units(8));
+}
+
+/// Many who claim at once share no alert, and leave none that anybody had room for.
+pub async fn racing_claims_never_share_an_alert<S: Store + Clone>(store: &S) {
+    let alerting = Counter { alerts: vec![(80, units(8))], ..monthly(10) };
+    for n in 0..RACERS {
+        recorded(store, &debit(&format!("company {n}"), "k", 8, [alerting.clone()])).await;
+    }
+    let barrier = Arc::new(Barrier::new(10));
+    let racers: Vec<_> = (0..10)
+        .map(|_| {
+            let (store, barrier) = (store.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                barrier.wait().await;
+                store.claim_alerts(now() + TimeDelta::minutes(1), now(), 4).await.unwrap()
+            })
+        })
+        .collect();
+    let mut claimed = Vec::new();
+    for racer in racers {
+        claimed.extend(racer.await.unwrap());
+    }
+    claimed.extend(store.claim_alerts(now() + TimeDelta::minutes(1), now(), 50).await.unwrap());
+    let companies: BTreeSet<_> = claimed.iter().map(|alert| alert.company.clone()).collect();
+    assert_eq!((claimed.len(), companies.len()), (50, 50), "{claimed:?}");
 }
 
 /// Companies do not disturb each other: each gets its whole limit.

@@ -132,6 +132,9 @@ macro_rules! store_suite {
             extreme_thresholds_are_no_special_case
             alerts_wait_until_they_are_acknowledged
             one_alert_is_acknowledged_at_a_time
+            a_claimed_alert_is_nobody_elses
+            an_alert_that_was_not_acknowledged_comes_back
+            what_nobody_had_yet_is_claimed_first
         }
         $crate::store_cases! { [$(#[$attribute])*] $harness, gauge:
             an_unused_gauge_is_zero
@@ -206,6 +209,7 @@ macro_rules! store_suite {
             racing_refunds_give_back_once
             racing_debits_and_refunds_balance
             racing_debits_raise_one_alert
+            racing_claims_never_share_an_alert
             racing_companies_get_their_own_limit
             racing_duplicates_over_other_counters_count_once
             racing_debits_in_opposite_orders_all_succeed
@@ -241,7 +245,9 @@ macro_rules! store_suite {
             a_trace_is_enough_to_be_erased
             an_erased_company_is_erased_again_when_it_comes_back
             erased_entries_stay_under_a_pseudonym
+            late_entries_of_an_erased_company_are_nobodys
             old_receipts_expire
+            retention_leaves_no_units_set_aside
             what_is_left_of_an_erasure_expires
             racing_erasures_erase_once
             debits_during_an_erasure_are_counted_or_gone

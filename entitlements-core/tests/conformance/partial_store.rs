@@ -109,6 +109,7 @@ done!(None, UsageStore {
     fn refund(&self, company: &CompanyId, receipt: &ReceiptId, at: DateTime<Utc>) -> Option<Receipt>;
     fn receipt(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Receipt>;
     fn pending_alerts(&self, limit: usize) -> Vec<UsageAlert>;
+    fn claim_alerts(&self, until: DateTime<Utc>, now: DateTime<Utc>, limit: usize) -> Vec<UsageAlert>;
     fn acknowledge_alert(&self, alert: &UsageAlert) -> ();
 });
 

@@ -91,6 +91,18 @@ impl UsageStore for Store {
         Ok(alerts)
     }
 
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>> {
+        if self.is(Wrong::ClaimsAlertsAgain) {
+            return self.memory.pending_alerts(limit).await;
+        }
+        self.memory.claim_alerts(until, now, limit).await
+    }
+
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<()> {
         self.memory.acknowledge_alert(alert).await
     }

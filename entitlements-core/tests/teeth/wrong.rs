@@ -43,6 +43,7 @@ pub(crate) enum Wrong {
     BeginsAgain,
     ChecksOneQuota,
     ClaimsAgain,
+    ClaimsAlertsAgain,
     CommitsAgain,
     CommitsWhatDoesNotFit,
     CountsHoldersAgain,

@@ -1,6 +1,7 @@
 -- Several debits of one counter, as a rule: all of them fit, and nothing is special about them, as with one. $19 is the
 -- beginning of their splits, $20 the units up to each debit, $21 of all. It answers with the units used before, or with what
--- the function answers for each.
+-- the function answers for each. $22 says whether keys are looked up: if not, one that is known makes the insertion fail, and
+-- then nothing has happened.
 WITH moved AS (
     UPDATE usage_quotas
     SET used = used + $21, period_end = ($13::bigint[])[1]
@@ -10,10 +11,10 @@ WITH moved AS (
                 THEN width_bucket(used, $18::bigint[]) = width_bucket(used + $21, $18::bigint[])
         END
         -- One look for each key: a plan that is made before the table is analysed must not read all receipts of the company.
-        AND NOT EXISTS (
+        AND NOT ($22 AND EXISTS (
             SELECT FROM unnest($2::text[]) AS one (key)
             WHERE (SELECT TRUE FROM usage_receipts WHERE company_id = $1 AND idempotency_key = one.key)
-        )
+        ))
         AND NOT EXISTS (
             SELECT FROM usage_reservations
             WHERE company_id = $1 AND NOT freed

@@ -11,7 +11,11 @@ use entitlements_core::store::{
 
 use super::{Store, sql};
 use crate::chain::{self, APPEND, ERASE, EXPIRE, LIST, ROUNDS};
+use crate::facts;
 use crate::paging::{one_more, page_of};
+
+/// How many rows retention removes with one statement: what comes between has to wait for no more than that.
+const AT_ONCE: i64 = 5000;
 
 #[async_trait]
 impl AuditStore for Store {
@@ -56,13 +60,14 @@ impl AuditStore for Store {
     }
 
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
-        let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before.timestamp_micros());
-        let moved: Option<(i64, String)> = self.write(EXPIRE, query).await?;
-        let rows = match moved {
-            Some(base) => vec![base],
-            None => self.read(EXPIRE, sqlx::query_as(sql::AUDIT_BASE)).await?,
-        };
-        chain::only_head(EXPIRE, &rows)
+        loop {
+            let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before.timestamp_micros()).bind(AT_ONCE);
+            let moved: Option<(i64, String)> = self.write(EXPIRE, query).await?;
+            if moved.is_none() {
+                break;
+            }
+        }
+        chain::only_head(EXPIRE, &self.read(EXPIRE, sqlx::query_as(sql::AUDIT_BASE)).await?)
     }
 
     async fn audit_rows(&self, after: u64, limit: usize) -> Result<AuditExport, StoreError> {
@@ -77,12 +82,21 @@ impl AuditStore for Store {
 impl ErasureStore for Store {
     async fn erase(&self, company: &CompanyId, at: DateTime<Utc>) -> Result<Option<Revision>, StoreError> {
         let query = sqlx::query_as(sql::ERASE).bind(company.as_str()).bind(at.timestamp_micros());
-        self.change(ERASE, query).await
+        let row = self.write_patiently(ERASE, query).await?;
+        row.map(|(revision,)| facts::revision(ERASE, revision)).transpose()
     }
 
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let before = before.timestamp_micros();
-        let receipts = self.affect(EXPIRE, sqlx::query(sql::EXPIRE_RECEIPTS).bind(before)).await?;
+        let mut receipts = 0;
+        loop {
+            let query = sqlx::query(sql::EXPIRE_RECEIPTS).bind(before).bind(AT_ONCE);
+            let removed = self.affect(EXPIRE, query).await?;
+            receipts += removed;
+            if removed < AT_ONCE.unsigned_abs() {
+                break;
+            }
+        }
         self.affect(EXPIRE, sqlx::query(sql::EXPIRE_ERASURES).bind(before)).await?;
         Ok(receipts)
     }

@@ -159,6 +159,7 @@ impl BillingStore for Store {
             .bind(event.kind.as_str())
             .bind(event.livemode)
             .bind(event.object.as_deref())
+            .bind(event.customer.as_deref())
             .bind(event.created_at.timestamp_micros())
             .bind(event.payload.as_str())
             .bind(at.timestamp_micros());

@@ -36,6 +36,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(7, "groups", include_str!("../../migrations/postgres/0007_groups.sql")),
     Migration::new(8, "usage_records", include_str!("../../migrations/postgres/0008_usage_records.sql")),
     Migration::new(9, "plain_debits", include_str!("../../migrations/postgres/0009_plain_debits.sql")),
+    Migration::new(10, "after_erasure", include_str!("../../migrations/postgres/0010_after_erasure.sql")),
+    Migration::new(11, "alert_claims", include_str!("../../migrations/postgres/0011_alert_claims.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing. Nothing is written if it is up to date.
@@ -221,6 +223,8 @@ mod tests {
             }
             let filled = held.iter().filter(|(_, rows)| rows != "[]").count();
             assert!(versions == 0 || filled >= 10, "{filled} tables hold something");
+            run(&mut connection, format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
         }
+        run(&mut connection, format!("DROP SCHEMA {schema} CASCADE")).await.unwrap();
     }
 }

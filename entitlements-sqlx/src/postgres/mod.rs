@@ -35,12 +35,14 @@ pub use decisions::PostgresDecisionCache;
 pub use transaction::PostgresTransaction;
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use entitlements_core::store::StoreError;
 use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
-use sqlx::{FromRow, Postgres};
+use sqlx::{Connection, FromRow, PgConnection, Postgres};
 
 use crate::connections::Connections;
 use error::failed;
@@ -63,12 +65,16 @@ pub(crate) type Typed<'q, R> = QueryAs<'q, Postgres, R, PgArguments>;
 /// Keeps everything in one schema of a PostgreSQL database, which many processes may share.
 ///
 /// Every call is one statement and, on a warm connection, one round trip; only storing the state of a subscription that is
-/// stored already takes two. No call opens a transaction, so one that is dropped while it waits leaves none behind: its
+/// stored already takes two, and a group of debits with a key that is known, after one without; retention takes as many as there
+/// is to remove, and an erasure, which may take long, has a connection of its own. No call opens a transaction, so one that is
+/// dropped while it waits leaves none behind: its
 /// write happens as a whole, or not at all. A call ends a second after the limit of its statement, whatever the network does;
 /// what has become of a write is then not known, and its caller tries again with the same key. Cloning shares the connections.
 #[derive(Clone)]
 pub struct PostgresStore {
     connections: Connections<Postgres>,
+    /// Whether the last group had a key that was known: the next one looks its keys up.
+    repeating: Arc<AtomicBool>,
 }
 
 impl PostgresStore {
@@ -92,7 +98,7 @@ impl PostgresStore {
             .connect_lazy_with(config.working());
         let limit = config.statement_timeout;
         let patience = (!limit.is_zero()).then(|| limit.saturating_add(GRACE));
-        Ok(Self { connections: Connections::new(pool, patience) })
+        Ok(Self { connections: Connections::new(pool, patience), repeating: Arc::default() })
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.
@@ -124,6 +130,25 @@ impl PostgresStore {
         R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
         self.read(operation, query).await
+    }
+
+    /// Runs a writing statement with at most one row, however long it takes, on a connection of its own.
+    pub(crate) async fn write_patiently<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        let options = self.connections.options();
+        // Of the same setting, the last counts.
+        let options = options.as_ref().clone().options([("statement_timeout", "0")]);
+        let mut connection = PgConnection::connect_with(&options).await.map_err(failed(operation))?;
+        let rows = query.fetch_all(&mut connection).await.map_err(failed(operation))?;
+        // It is done, however the connection ends.
+        drop(connection.close().await);
+        Ok(rows.into_iter().next())
     }
 
     /// Runs a writing statement without rows; returns how many rows it changed.

@@ -12,6 +12,7 @@ statements! {
     AUDIT_ROWS = "postgres/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     BILL_METERS = "postgres/bill_meters.sql";
+    CLAIM_ALERTS = "postgres/claim_alerts.sql";
     CLAIM_EVENT = "claim_event.sql";
     CLAIM_USAGE = "postgres/claim_usage.sql";
     COUNT_DECISIONS = "count_decisions.sql";
@@ -112,7 +113,7 @@ mod tests {
     /// What a statement's plan reads beyond what it is asked for.
     async fn wasteful(connection: &mut PgConnection, statement: &str) -> Vec<String> {
         let mut text = statement.to_owned();
-        for number in (1..=21).rev() {
+        for number in (1..=22).rev() {
             text = text.replace(&format!("${number}"), "'1'");
         }
         let explain = AssertSqlSafe(format!("EXPLAIN (FORMAT JSON) {text}"));

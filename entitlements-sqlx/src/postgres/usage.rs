@@ -1,5 +1,7 @@
 //! Debits, refunds and alerts: one statement, one round trip each.
 
+use std::sync::atomic::Ordering;
+
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use entitlements_core::Amount;
@@ -11,6 +13,7 @@ use sqlx::postgres::PgRow;
 
 use super::transaction::Run;
 use super::{PostgresStore, Typed, sql};
+use crate::alerts;
 use crate::error::corrupt;
 use crate::receipts::{self, events_json};
 use crate::rows::{AlertRow, ReceiptRow, one};
@@ -87,6 +90,19 @@ impl UsageStore for PostgresStore {
         rows.iter().map(|(json,)| one::<AlertRow, _>(ALERTS, json)).collect()
     }
 
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        let query = sqlx::query_as(sql::CLAIM_ALERTS)
+            .bind(until.timestamp_micros())
+            .bind(now.timestamp_micros())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        alerts::claimed(self.write_all(alerts::CLAIM, query).await?)
+    }
+
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {
         let query = sqlx::query(sql::ACKNOWLEDGE_ALERT)
             .bind(alert.company.as_str())
@@ -110,20 +126,26 @@ impl GroupStore for PostgresStore {
             return self.debit_group_carefully(first, debits).await;
         };
         let query = bound_group(sql::DEBIT_GROUP_PLAIN, first, debits);
-        let query = query.bind(receipts::beginning(counter)).bind(sums.clone()).bind(sums.last().copied());
-        match self.read(DEBIT, query).await {
-            Ok(answers) => match answers.as_slice() {
-                [(Some(before), None, None)] => (debits.iter().zip(sums))
-                    .map(|(debit, sum)| {
-                        receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
-                    })
-                    .collect(),
-                _ => outcomes(debits, answers),
-            },
+        let query = query
+            .bind(receipts::beginning(counter))
+            .bind(sums.clone())
+            .bind(sums.last().copied())
+            .bind(self.repeating.load(Ordering::Relaxed));
+        let answers = match self.read(DEBIT, query).await {
+            Ok(answers) => answers,
             // As with one debit.
-            Err(error) if receipts::is_taken(&error) => self.debit_group_carefully(first, debits).await,
-            Err(error) => Err(error),
-        }
+            Err(error) if receipts::is_taken(&error) => {
+                self.repeating.store(true, Ordering::Relaxed);
+                return self.debit_group_carefully(first, debits).await;
+            }
+            Err(error) => return Err(error),
+        };
+        let [(Some(before), None, None)] = answers.as_slice() else { return outcomes(debits, answers) };
+        self.repeating.store(false, Ordering::Relaxed);
+        let made = |(debit, sum): (&Debit, i64)| {
+            receipts::made_plainly(DEBIT, debit, counter, before.saturating_add(sum))
+        };
+        debits.iter().zip(sums).map(made).collect()
     }
 }
 

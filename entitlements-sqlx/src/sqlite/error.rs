@@ -45,7 +45,11 @@ const fn code_kind(code: i32) -> StoreErrorKind {
 
 #[cfg(test)]
 mod tests {
+    use entitlements_core::store::{GrantStore as _, UsageStore as _};
+    use entitlements_core::testkit::fixtures::{debit, facts, grant, monthly, used};
+
     use super::*;
+    use crate::{SqliteConfig, SqliteStore};
 
     #[test]
     fn a_result_code_decides_the_kind() {
@@ -65,6 +69,46 @@ mod tests {
         ] {
             assert_eq!(code_kind(code), expected, "code {code}");
         }
+    }
+
+    /// Sets how the writer of a store may write.
+    async fn pragma(store: &SqliteStore, statement: &'static str) {
+        store.writer.call(async |on| sqlx::query(statement).execute(on).await).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_takes_no_more_and_loses_nothing() {
+        let store = SqliteStore::connect(&SqliteConfig::in_memory()).await.unwrap();
+        // The file cannot become larger than it is.
+        pragma(&store, "PRAGMA max_page_count = 1").await;
+        let mut taken = 0;
+        let error = loop {
+            match store.debit(&debit("acme", &format!("key {taken}"), 1, [monthly(None)])).await {
+                Ok(_) => taken += 1,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), StoreErrorKind::ReadOnly);
+        assert!(!error.is_retryable());
+        assert_eq!(used(&store, "acme", &monthly(None)).await, taken);
+        pragma(&store, "PRAGMA max_page_count = 1000000").await;
+        store.debit(&debit("acme", &format!("key {taken}"), 1, [monthly(None)])).await.unwrap();
+        assert_eq!(used(&store, "acme", &monthly(None)).await, taken + 1);
+    }
+
+    #[tokio::test]
+    async fn a_database_that_may_only_be_read_is_read() {
+        let store = SqliteStore::connect(&SqliteConfig::in_memory()).await.unwrap();
+        store.insert_grant(&grant("g", "acme")).await.unwrap();
+        pragma(&store, "PRAGMA query_only = on").await;
+        let refused = [
+            store.insert_grant(&grant("h", "acme")).await.unwrap_err(),
+            store.debit(&debit("acme", "k", 1, [monthly(10)])).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!((error.kind(), error.is_retryable()), (StoreErrorKind::ReadOnly, false));
+        }
+        assert_eq!(facts(&store, "acme").await.grants, [grant("g", "acme")]);
     }
 
     #[test]

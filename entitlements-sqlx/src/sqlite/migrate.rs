@@ -27,6 +27,8 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(7, "groups", include_str!("../../migrations/sqlite/0007_groups.sql")),
     Migration::new(8, "usage_records", include_str!("../../migrations/sqlite/0008_usage_records.sql")),
     Migration::new(9, "plain_debits", include_str!("../../migrations/sqlite/0009_plain_debits.sql")),
+    Migration::new(10, "after_erasure", include_str!("../../migrations/sqlite/0010_after_erasure.sql")),
+    Migration::new(11, "alert_claims", include_str!("../../migrations/sqlite/0011_alert_claims.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.

@@ -123,6 +123,18 @@ impl SqliteStore {
         self.writer.call(async |on| query.fetch_all(on).await).await.map_err(failed(operation))
     }
 
+    /// Runs a writing statement with at most one row, however long it takes.
+    pub(crate) async fn write_patiently<R>(
+        &self,
+        operation: &'static str,
+        query: Typed<'_, R>,
+    ) -> Result<Option<R>, StoreError>
+    where
+        R: for<'r> FromRow<'r, SqliteRow> + Send + Unpin,
+    {
+        Ok(self.write_all(operation, query).await?.into_iter().next())
+    }
+
     /// Runs a writing statement without rows; returns how many rows it changed.
     pub(crate) async fn affect(
         &self,

@@ -12,6 +12,7 @@ statements! {
     AUDIT_ROWS = "sqlite/audit_rows.sql";
     BEGIN_OPERATION = "begin_operation.sql";
     BILL_METERS = "sqlite/bill_meters.sql";
+    CLAIM_ALERTS = "sqlite/claim_alerts.sql";
     CLAIM_EVENT = "claim_event.sql";
     CLAIM_USAGE = "sqlite/claim_usage.sql";
     COUNT_DECISIONS = "count_decisions.sql";
@@ -154,8 +155,8 @@ mod tests {
                 "sqlite/pending_alerts.sql" => &["SCAN usage_alerts USING INDEX usage_alerts_pending"],
                 // What it sorts is what it is given.
                 "sqlite/audit_append.sql" => &["USE TEMP B-TREE FOR ORDER BY"],
-                // It stops at the first entry that is not old: what it reads goes.
-                "expire_audit.sql" => &["SCAN entitlement_checks"],
+                // So many rows as it is told.
+                "expire_audit.sql" => &["SCAN next"],
                 // What it reads is what it sums.
                 "unsettled_usage.sql" => {
                     &["SCAN billing_usage_records USING COVERING INDEX billing_usage_records_unsettled"]

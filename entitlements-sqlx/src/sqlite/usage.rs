@@ -13,6 +13,7 @@ use sqlx::sqlite::SqliteRow;
 
 use super::transaction::Run;
 use super::{SqliteStore, Typed, sql};
+use crate::alerts;
 use crate::receipts::{self, debits_json, events_json, plain_debits_json};
 use crate::reservations::counters_json;
 use crate::rows::{AlertRow, Known, ReceiptRow, one};
@@ -70,6 +71,19 @@ impl UsageStore for SqliteStore {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows: Vec<(String,)> = self.read(ALERTS, sqlx::query_as(sql::PENDING_ALERTS).bind(limit)).await?;
         rows.iter().map(|(json,)| one::<AlertRow, _>(ALERTS, json)).collect()
+    }
+
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        let query = sqlx::query_as(sql::CLAIM_ALERTS)
+            .bind(until.timestamp_micros())
+            .bind(now.timestamp_micros())
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX));
+        alerts::claimed(self.write_all(alerts::CLAIM, query).await?)
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {

@@ -163,6 +163,7 @@ pub(crate) async fn billing_goes_on(store: impl Store + BillingStore) {
             id: id.clone(),
             kind: "invoice.paid".to_owned(),
             object: None,
+            customer: None,
             livemode: false,
             created_at: at,
             payload: "{}".to_owned(),

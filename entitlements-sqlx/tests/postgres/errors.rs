@@ -126,6 +126,43 @@ async fn a_lock_that_is_not_given_in_time_is_contention() {
     store.insert_policy(&policy("p")).await.unwrap();
 }
 
+/// A server that fails in the middle of a write, and then no more.
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_write_that_the_server_gives_up_changes_nothing() {
+    for (code, kind, again) in [
+        ("40001", StoreErrorKind::Contention, true),  // could not serialize
+        ("40P01", StoreErrorKind::Contention, true),  // deadlock
+        ("53100", StoreErrorKind::ReadOnly, false),   // disk full
+        ("57P01", StoreErrorKind::Unavailable, true), // the administrator stops it
+    ] {
+        let schema = new_schema();
+        let store = in_schema(&schema).await;
+        recorded(&store, &debit("acme", "a", 3, [monthly(10)])).await;
+        let fails = format!(
+            "CREATE FUNCTION fails() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN RAISE 'a secret of the driver' USING ERRCODE = '{code}'; END $$; \
+             CREATE TRIGGER fails AFTER INSERT ON usage_receipts FOR EACH ROW EXECUTE FUNCTION fails(); \
+             CREATE TRIGGER fails AFTER INSERT ON entitlement_grants FOR EACH ROW EXECUTE FUNCTION fails()"
+        );
+        let mut other = stranger(&schema).await;
+        run(&mut other, &fails).await;
+        let refused = [
+            store.debit(&debit("acme", "b", 1, [monthly(10)])).await.unwrap_err(),
+            store.insert_grant(&grant("g", "acme")).await.unwrap_err(),
+        ];
+        for error in refused {
+            assert_eq!((error.kind(), error.is_retryable()), (kind, again), "{code}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        run(&mut other, "DROP FUNCTION fails CASCADE").await;
+        assert_eq!(facts(&store, "acme").await.grants, []);
+        assert_eq!(used(&store, "acme", &monthly(10)).await, 3);
+        recorded(&store, &debit("acme", "b", 1, [monthly(10)])).await;
+        assert_eq!(used(&store, "acme", &monthly(10)).await, 4);
+    }
+}
+
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn a_pool_without_a_free_connection_is_unavailable() {

@@ -1,7 +1,7 @@
 //! The store on PostgreSQL: conformance, concurrency, calls that are given up, and what goes wrong.
 //!
-//! Most tests need a server; `scripts/postgres.sh` starts one and runs a command. Each test has a schema of its own, which it
-//! leaves behind.
+//! Most tests need a server; `scripts/postgres.sh` starts one and runs a command. Each test has schemas of its own, which
+//! go with it.
 
 #[cfg(test)]
 mod bus;

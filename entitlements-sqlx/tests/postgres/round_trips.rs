@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use entitlements_core::gauge::AcquireOutcome;
 use entitlements_core::reservation::ReserveOutcome;
 use entitlements_core::store::{
-    GaugeStore, GrantStore, PageRequest, PolicyStore, ReservationStore, SnapshotStore, SubscriptionStore,
-    UsageStore,
+    GaugeStore, GrantStore, GroupStore, PageRequest, PolicyStore, ReservationStore, SnapshotStore,
+    SubscriptionStore, UsageStore,
 };
 use entitlements_core::testkit::fixtures::{
     addon, company, debit, feature, grant, grant_id, granted, holder, key, monthly, now, overriding, policy,
@@ -137,6 +137,7 @@ async fn every_call_is_one_statement() {
         one!(store.refund(&acme, &receipt_id(&id("a")), now()));
         one!(store.pending_alerts(10));
         let soon = now() + chrono::TimeDelta::seconds(1);
+        one!(store.claim_alerts(soon, now(), 10));
         let reserving = taken("r", 2);
         assert!(matches!(one!(store.reserve(&reserving, soon)), ReserveOutcome::Reserved(_)));
         assert!(matches!(one!(store.reserve(&reserving, soon)), ReserveOutcome::Duplicate(_)));
@@ -165,4 +166,33 @@ async fn every_call_is_one_statement() {
         assert!(one!(store.release(&acme, &seats, &holder("ada"))));
         one!(store.load(&acme, now()));
     }
+}
+
+/// The first of several groups that repeat something takes two statements.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn a_group_looks_its_keys_up_after_one_that_had_a_known_one() {
+    let sent = Arc::new(Sent::default());
+    let port = proxy(Arc::clone(&sent)).await;
+    let url = url(&format!("search_path={}&host=127.0.0.1&port={port}&sslmode=disable", new_schema()));
+    let config = PostgresConfig::from_url(&url).unwrap().with_connections(1);
+    let store = PostgresStore::connect(&config).await.unwrap();
+    for (numbers, statements, is_known) in [
+        // The counter is made.
+        ([1, 2], 1, false),
+        ([3, 4], 1, false),
+        ([4, 5], 2, true),
+        ([5, 6], 1, true),
+        ([7, 8], 1, false),
+        ([8, 9], 2, true),
+    ] {
+        let before = sent.executed.load(Ordering::SeqCst);
+        let group = numbers.map(|number| debit("acme", &format!("key {number}"), 1, [monthly(100)]));
+        let outcomes = store.debit_group(&group).await.unwrap();
+        assert_eq!(sent.executed.load(Ordering::SeqCst) - before, statements, "{numbers:?}");
+        assert!(matches!(outcomes.last(), Some(DebitOutcome::Recorded(_))), "{numbers:?}");
+        assert_eq!(matches!(outcomes.first(), Some(DebitOutcome::Duplicate(_))), is_known, "{numbers:?}");
+    }
+    let used = store.load(&company("acme"), now()).await.unwrap().usage;
+    assert_eq!(used.iter().map(|counter| counter.used.as_i64()).collect::<Vec<_>>(), [9]);
 }

@@ -73,7 +73,8 @@ async fn no_call_reads_a_whole_table() {
         }
         store.receipt(&company, &key("a")).await.unwrap().unwrap();
         store.refund(&company, &receipt_id("receipt of a"), now()).await.unwrap().unwrap();
-        for alert in store.pending_alerts(1).await.unwrap() {
+        store.pending_alerts(1).await.unwrap();
+        for alert in store.claim_alerts(now() + TimeDelta::minutes(1), now(), 1).await.unwrap() {
             store.acknowledge_alert(&alert).await.unwrap();
         }
         let reserving = |key: &str| debit(&name, key, 1, [granted("g", 1), alerting.clone()]);

@@ -1,5 +1,9 @@
 //! The server of the tests, and schemas in it.
+//!
+//! A server with many schemas is slow, so what a test has made goes when its thread ends, also if it fails. Only a process
+//! that is killed leaves something behind.
 
+use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,11 +18,49 @@ pub(crate) fn url(parameters: &str) -> String {
     format!("{url}{separator}{parameters}")
 }
 
-/// The name of a schema that does not exist yet.
+/// The name of a schema that does not exist yet, and does not outlive this thread.
 pub(crate) fn new_schema() -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    format!("test_{now:x}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
+    passing(format!("test_{now:x}_{}", NUMBER.fetch_add(1, Ordering::Relaxed)))
+}
+
+/// The name of a schema that does not outlive this thread.
+pub(crate) fn passing(name: String) -> String {
+    MADE.with_borrow_mut(|made| made.0.push(name.clone()));
+    name
+}
+
+thread_local! {
+    static MADE: RefCell<Made> = const { RefCell::new(Made(Vec::new())) };
+}
+
+/// Schemas that are dropped with it.
+struct Made(Vec<String>);
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        let schemas = std::mem::take(&mut self.0);
+        // A runtime needs what this thread no longer has.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                // Whoever still uses one is not waited for.
+                let mut connection = PgConnection::connect(&url("options[lock_timeout]=5s")).await?;
+                for schema in schemas {
+                    let name = schema.replace('"', "\"\"");
+                    let statement = format!("DROP SCHEMA IF EXISTS \"{name}\" CASCADE");
+                    sqlx::raw_sql(AssertSqlSafe(statement)).execute(&mut connection).await?;
+                }
+                connection.close().await
+            })
+        });
+        match dropping.join() {
+            Ok(Ok(())) => {}
+            // Its test has ended: whatever it showed stands.
+            other => eprintln!("a schema of a test stays: {other:?}"),
+        }
+    }
 }
 
 /// A way to a schema.

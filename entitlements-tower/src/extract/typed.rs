@@ -123,7 +123,8 @@ impl<S: Send + Sync, F: TypedFeature> FromRequestParts<S> for Entitled<F> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, NotAdmitted> {
         let known = |parts: &Parts| {
-            parts.extensions.get::<Decision>().filter(|decision| decision.feature == F::KEY).cloned()
+            let proves = |decision: &&Decision| decision.feature == F::KEY && decision.is_allowed();
+            parts.extensions.get::<Decision>().filter(proves).cloned()
         };
         if known(parts).is_none() {
             ask::<Self>(parts, F::KEY, Asks::Require).await?;

@@ -295,6 +295,7 @@ fn a_denial_has_the_status_of_its_answer() {
         (Denial::Unauthenticated { challenge: HeaderValue::from_static("Bearer") }, 401, "unauthenticated"),
         (Denial::NoRule, 403, "not_granted"),
         (Denial::IdempotencyConflict, 409, "idempotency_conflict"),
+        (Denial::IdempotencyKeyWornOut, 409, "idempotency_conflict"),
         (Denial::InvalidIdempotencyKey, 400, "invalid"),
         (Denial::Invalid { detail: "what is wrong".into() }, 400, "invalid"),
         (Denial::Unavailable, 503, "unavailable"),

@@ -3,9 +3,11 @@ use std::task::{Context, Poll, Waker};
 
 use entitlements_core::Decision;
 use entitlements_core::catalog::Charge;
-use entitlements_core::testkit::fixtures::units;
+use entitlements_core::policy::{Effect, Policy, Target};
+use entitlements_core::testkit::fixtures::{condition as condition_of, feature, policy, units};
 use entitlements_tower::{Charges, EntitlementLayer, FailMode, Rule, UsageReport};
 use http::{Request, Response};
+use serde_json::json;
 use tower::{Layer, ServiceExt};
 
 use crate::probe::{Answer, Broken, Probe};
@@ -153,6 +155,52 @@ async fn a_report_that_outlives_the_response_settles_at_its_end() {
 }
 
 #[tokio::test]
+async fn nobody_takes_the_units_of_an_estimate_before_it_is_settled() {
+    let world = World::new().await;
+    let layer = world.layer();
+    let subject = crate::world::of("starter-co");
+    let most = entitlements_core::Consume::new(&subject, "tokens", units(90));
+    assert!(world.entitlements.consume(&most).await.unwrap().receipt().is_some());
+    let service = layer.layer(Probe::new(|request| handler(request, End::Status(200), Some(4))));
+    service.oneshot(request("POST", "/actual", "starter-co")).await.unwrap();
+    world.store.let_others_wait(&world.entitlements);
+    let stats = layer.flush().await;
+    assert_eq!((stats.done, stats.uncollected), (1, 0));
+    // The six that were left are taken by the others.
+    assert_eq!(world.used("starter-co", "tokens").await, 100);
+}
+
+#[tokio::test]
+async fn an_estimate_that_nobody_settles_is_free_after_an_hour() {
+    let world = World::new().await;
+    let service = world.layer().layer(Probe::new(|_| std::future::pending()));
+    let mut killed = Box::pin(service.oneshot(request("POST", "/actual", "starter-co")));
+    assert!(killed.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    std::mem::forget(killed);
+    for (minutes, used) in [(59, 10), (1, 0)] {
+        world.clock.advance(chrono::TimeDelta::minutes(minutes));
+        assert_eq!(world.used("starter-co", "tokens").await, used);
+    }
+}
+
+#[tokio::test]
+async fn an_estimate_whose_answer_was_lost_is_settled_or_undone() {
+    for (fail_mode, report, used) in
+        [(FailMode::Open, Some(4), 4), (FailMode::Open, None, 10), (FailMode::Closed, None, 0)]
+    {
+        let world = World::new().await;
+        let layer = world.builder(fail_mode).build().unwrap();
+        world.store.set(Weather::DebitsLost);
+        let service = layer.layer(Probe::new(move |request| handler(request, End::Status(200), report)));
+        service.oneshot(request("POST", "/actual", "starter-co")).await.unwrap();
+        world.store.set(Weather::Fair);
+        assert_eq!(world.used("starter-co", "tokens").await, 10);
+        layer.flush().await;
+        assert_eq!(world.used("starter-co", "tokens").await, used, "{fail_mode} {report:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_exceeds_the_quota_is_taken_as_far_as_it_goes_and_counted() {
     let world = World::new().await;
     let layer = world.layer();
@@ -249,6 +297,41 @@ async fn usage_can_be_read_off_the_response() {
 }
 
 #[tokio::test]
+async fn what_is_tracked_is_about_the_same_as_the_request() {
+    for world in [World::new().await, World::warm().await] {
+        let condition = json!({"any": [{"eq": ["context.region", "us"]}, {"eq": ["resource", "secret"]}]});
+        let guardrail = Policy {
+            effect: Effect::Deny,
+            guardrail: true,
+            when: condition_of(&condition),
+            target: Target { features: Some(vec![feature("tokens")]), ..Target::default() },
+            ..policy("no-tokens")
+        };
+        world.entitlements.insert_policy(&guardrail).await.unwrap();
+        let tracking = |path: &str| Rule::new(path).resource_from_param("id").track_usage("tokens", |_| 7);
+        let rules = [tracking("/tracked/{id}"), tracking("/required/{id}").require("export")];
+        let layer = world.builder(FailMode::Closed).rules(rules).build().unwrap();
+        let service = layer.layer(Probe::answering(200));
+        for (uri, region, tracked) in [
+            ("/tracked/open", "eu", 7),
+            ("/tracked/open", "us", 0),
+            ("/tracked/secret", "eu", 0),
+            ("/required/open", "eu", 7),
+            ("/required/open", "us", 0),
+            ("/required/secret", "eu", 0),
+        ] {
+            let before = world.used("starter-co", "tokens").await;
+            let mut request = request("GET", uri, "starter-co");
+            request.extensions_mut().insert(entitlements_core::Context::default().with("region", region));
+            assert_eq!(service.clone().oneshot(request).await.unwrap().status(), 200);
+            layer.flush().await;
+            let after = world.used("starter-co", "tokens").await;
+            assert_eq!(after - before, tracked, "{uri} {region}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_leaves_before_the_handler_runs_is_not_charged() {
     for made in [false, true] {
         let world = World::new().await;
@@ -297,6 +380,31 @@ async fn a_refund_waits_for_the_store() {
     assert_eq!(world.used("starter-co", "reports").await, 1);
     assert_eq!(layer.flush().await.pending, 0);
     assert_eq!(world.used("starter-co", "reports").await, 0);
+}
+
+#[cfg(feature = "rt")]
+#[tokio::test]
+async fn what_waits_for_the_store_is_taken_up_when_it_answers() {
+    let world = World::new().await;
+    let layer = world.builder(FailMode::Open).build().unwrap();
+    let service = layer.layer(Probe::answering(200));
+    let settle = async || {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    };
+    world.store.set(Weather::Down(entitlements_core::store::StoreErrorKind::Unavailable));
+    for _ in 0..2 {
+        service.clone().oneshot(request("POST", "/reports/1", "starter-co")).await.unwrap();
+        settle().await;
+    }
+    assert_eq!(layer.settlements().pending, 2);
+    world.store.set(Weather::Fair);
+    // After several failures the store is left alone for a while.
+    world.clock.advance(chrono::TimeDelta::minutes(1));
+    service.oneshot(request("POST", "/reports/1", "starter-co")).await.unwrap();
+    settle().await;
+    assert_eq!((layer.settlements().pending, world.used("starter-co", "reports").await), (0, 3));
 }
 
 #[tokio::test]

@@ -111,6 +111,26 @@ async fn the_fields_are_structured_fields() {
 }
 
 #[tokio::test]
+async fn each_quota_is_said_once_as_it_is_in_the_end() {
+    let world = World::new().await;
+    let rule = Rule::new("POST /left").require("reports").consume("reports");
+    let builder = || world.builder(FailMode::Closed).rate_limit_headers(true);
+    let layer = builder().rules([rule]).build().unwrap();
+    let requiring = builder().rules([Rule::every_request().require("reports")]).build().unwrap();
+    let by_one_rule = layer.layer(Probe::answering(200)).oneshot(request("POST", "/left", "starter-co"));
+    let by_two_gates = requiring
+        .layer(
+            layer.with_rule(Rule::every_request().consume("reports")).unwrap().layer(Probe::answering(200)),
+        )
+        .oneshot(request("POST", "/left", "starter-co"));
+    for (response, left) in [(by_one_rule.await.unwrap(), 2), (by_two_gates.await.unwrap(), 1)] {
+        let said: Vec<_> = response.headers().get_all("ratelimit").iter().collect();
+        assert_eq!(said, [&format!("\"reports\";r={left};t=2041200")]);
+        assert_eq!(response.headers().get_all("ratelimit-policy").iter().count(), 1);
+    }
+}
+
+#[tokio::test]
 async fn other_proxies_announce_what_is_left_themselves() {
     let world = World::new().await;
     let layer = world.builder(FailMode::Closed).rate_limit_headers(true).build().unwrap();

@@ -18,8 +18,9 @@ use entitlements_core::store::{
     ReservationStore, SnapshotStore, StoreError, StoreErrorKind, SubscriptionStore, UsageStore,
 };
 use entitlements_core::subscription::Subscription;
+use entitlements_core::testkit::fixtures::company;
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
-use entitlements_core::{Amount, MemoryStore};
+use entitlements_core::{Amount, Consume, Consumption, Entitlements, MemoryStore, Subject};
 use tokio::sync::Notify;
 
 /// How the store fails.
@@ -32,6 +33,8 @@ pub(crate) enum Weather {
     Down(StoreErrorKind),
     /// Debits are made, and the answer is lost.
     DebitsLost,
+    /// The next debit is the last thing that is answered.
+    DownAfterDebit,
     /// Debits never come back, made or not.
     DebitsHang { made: bool },
 }
@@ -42,11 +45,38 @@ pub(crate) struct FlakyStore {
     pub(crate) memory: Arc<MemoryStore>,
     weather: Arc<Mutex<Weather>>,
     hanging: Arc<Notify>,
+    greedy: Arc<Mutex<Option<Entitlements>>>,
 }
 
 impl FlakyStore {
     pub(crate) fn set(&self, weather: Weather) {
         *self.weather.lock().unwrap() = weather;
+    }
+
+    /// From now on somebody waits for tokens of `starter-co`, and takes whatever is given back at once.
+    pub(crate) fn let_others_wait(&self, entitlements: &Entitlements) {
+        *self.greedy.lock().unwrap() = Some(entitlements.clone());
+    }
+
+    async fn given_back(&self) {
+        let Some(entitlements) = self.greedy.lock().unwrap().clone() else { return };
+        let other = Subject::company(company("starter-co"));
+        while let Ok(Consumption::Recorded { .. }) =
+            entitlements.consume(&Consume::new(&other, "tokens", Amount::ONE)).await
+        {}
+    }
+
+    /// What becomes of an answer about units that were taken.
+    async fn answer<T>(&self, outcome: T) -> Result<T, StoreError> {
+        match self.weather() {
+            Weather::DebitsLost => Err(StoreError::new(StoreErrorKind::Unavailable, "hear of a debit")),
+            Weather::DebitsHang { .. } => self.hang().await,
+            Weather::DownAfterDebit => {
+                self.set(Weather::Down(StoreErrorKind::Unavailable));
+                Ok(outcome)
+            }
+            _ => Ok(outcome),
+        }
     }
 
     /// Waits until a debit hangs.
@@ -123,16 +153,47 @@ forward!(ErasureStore {
     fn expire(&self, before: DateTime<Utc>) -> u64;
 });
 
-forward!(ReservationStore {
-    fn reserve(&self, debit: &Debit, expires_at: DateTime<Utc>) -> ReserveOutcome;
-    fn commit(
-        &self, company: &CompanyId, reservation: &ReceiptId, actual: Amount, at: DateTime<Utc>
-    ) -> Option<CommitOutcome>;
-    fn release_reservation(
-        &self, company: &CompanyId, reservation: &ReceiptId, at: DateTime<Utc>
-    ) -> Option<Reservation>;
-    fn reservation(&self, company: &CompanyId, key: &IdempotencyKey) -> Option<Reservation>;
-});
+#[async_trait]
+impl ReservationStore for FlakyStore {
+    async fn reserve(&self, debit: &Debit, expires_at: DateTime<Utc>) -> Result<ReserveOutcome, StoreError> {
+        if self.weather() == (Weather::DebitsHang { made: false }) {
+            return self.hang().await;
+        }
+        let outcome = self.up()?.reserve(debit, expires_at).await?;
+        self.answer(outcome).await
+    }
+
+    async fn commit(
+        &self,
+        company: &CompanyId,
+        reservation: &ReceiptId,
+        actual: Amount,
+        at: DateTime<Utc>,
+    ) -> Result<Option<CommitOutcome>, StoreError> {
+        let outcome = self.up()?.commit(company, reservation, actual, at).await?;
+        self.given_back().await;
+        Ok(outcome)
+    }
+
+    async fn release_reservation(
+        &self,
+        company: &CompanyId,
+        reservation: &ReceiptId,
+        at: DateTime<Utc>,
+    ) -> Result<Option<Reservation>, StoreError> {
+        let released = self.up()?.release_reservation(company, reservation, at).await?;
+        self.given_back().await;
+        Ok(released)
+    }
+
+    async fn reservation(
+        &self,
+        company: &CompanyId,
+        key: &IdempotencyKey,
+    ) -> Result<Option<Reservation>, StoreError> {
+        self.up()?.reservation(company, key).await
+    }
+}
 
 forward!(GaugeStore {
     fn acquire(
@@ -148,16 +209,11 @@ forward!(GaugeStore {
 #[async_trait]
 impl UsageStore for FlakyStore {
     async fn debit(&self, debit: &Debit) -> Result<DebitOutcome, StoreError> {
-        let weather = self.weather();
-        if weather == (Weather::DebitsHang { made: false }) {
+        if self.weather() == (Weather::DebitsHang { made: false }) {
             return self.hang().await;
         }
         let outcome = self.up()?.debit(debit).await?;
-        match weather {
-            Weather::DebitsLost => Err(StoreError::new(StoreErrorKind::Unavailable, "hear of a debit")),
-            Weather::DebitsHang { .. } => self.hang().await,
-            _ => Ok(outcome),
-        }
+        self.answer(outcome).await
     }
 
     async fn record(&self, company: &CompanyId, events: &[Debit]) -> Result<Vec<RecordOutcome>, StoreError> {
@@ -170,7 +226,9 @@ impl UsageStore for FlakyStore {
         receipt: &ReceiptId,
         at: DateTime<Utc>,
     ) -> Result<Option<Receipt>, StoreError> {
-        self.up()?.refund(company, receipt, at).await
+        let refunded = self.up()?.refund(company, receipt, at).await?;
+        self.given_back().await;
+        Ok(refunded)
     }
 
     async fn receipt(
@@ -183,6 +241,15 @@ impl UsageStore for FlakyStore {
 
     async fn pending_alerts(&self, limit: usize) -> Result<Vec<UsageAlert>, StoreError> {
         self.up()?.pending_alerts(limit).await
+    }
+
+    async fn claim_alerts(
+        &self,
+        until: DateTime<Utc>,
+        now: DateTime<Utc>,
+        limit: usize,
+    ) -> Result<Vec<UsageAlert>, StoreError> {
+        self.up()?.claim_alerts(until, now, limit).await
     }
 
     async fn acknowledge_alert(&self, alert: &UsageAlert) -> Result<(), StoreError> {

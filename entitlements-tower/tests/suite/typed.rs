@@ -1,11 +1,14 @@
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
 use axum::routing::any;
-use entitlements_tower::{Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted};
+use entitlements_core::{Action, Request};
+use entitlements_tower::{
+    Denial, Entitled, EntitlementLayer, FailMode, Metered, NotAdmitted, Rule, subject_extension,
+};
 use http::StatusCode;
 use http::request::Parts;
 use http_body_util::BodyExt;
+use serde_json::json;
 use tower::ServiceExt;
 
 use crate::world::{World, of};
@@ -26,7 +29,7 @@ fn layer(world: &World) -> EntitlementLayer {
 }
 
 async fn ask(app: &Router, company: &str, method: &str, uri: &str) -> (u16, String) {
-    let mut request = Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
+    let mut request = http::Request::builder().method(method).uri(uri).body(Body::empty()).unwrap();
     request.extensions_mut().insert(of(company));
     let response = app.clone().oneshot(request).await.unwrap();
     let status = response.status().as_u16();
@@ -61,13 +64,44 @@ async fn the_action_is_that_of_the_method() {
 #[tokio::test]
 async fn nobody_who_is_unknown_is_told_about_plans() {
     let world = World::new().await;
+    let handler = async |_: Entitled<Boardroom>| "reached";
+    let ask = async |layer: EntitlementLayer| {
+        let app = Router::new().route("/free", any(handler)).route_layer(layer);
+        let request = http::Request::builder().uri("/free").body(Body::empty()).unwrap();
+        let response = app.oneshot(request).await.unwrap();
+        let (status, challenge) = (response.status(), response.headers().contains_key("www-authenticate"));
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, challenge, serde_json::from_slice::<serde_json::Value>(&body).unwrap())
+    };
+    let optional = subject_extension().optional();
+    let layer = EntitlementLayer::builder(world.entitlements.clone(), optional, FailMode::Closed);
+    let (status, challenge, body) = ask(layer.extractors(true).build().unwrap()).await;
+    assert_eq!((status, challenge), (StatusCode::UNAUTHORIZED, true));
+    let expected = json!({
+        "type": "about:blank",
+        "title": "Authentication required",
+        "status": 401,
+        "detail": "the request names nobody who is known",
+        "instance": "/free",
+        "code": "unauthenticated",
+    });
+    assert_eq!(body, expected);
+    // Where somebody must have authenticated it, and nobody has, the program has a mistake.
+    let (status, challenge, body) = ask(self::layer(&world)).await;
+    assert_eq!((status, challenge), (StatusCode::INTERNAL_SERVER_ERROR, false));
+    assert_eq!(body["code"], "internal");
+}
+
+#[tokio::test]
+async fn a_denial_is_no_proof() {
+    let world = World::new().await;
+    let denied = world.entitlements.check(&Request::new(&of("starter-co"), "boardroom", Action::View)).await;
+    let denied = denied.unwrap();
     let app = Router::new()
         .route("/free", any(async |_: Entitled<Boardroom>| "reached"))
-        .route_layer(world.builder(FailMode::Closed).extractors(true).build().unwrap());
-    let request = Request::builder().uri("/free").body(Body::empty()).unwrap();
-    let response = app.oneshot(request).await.unwrap();
-    // Nobody has authenticated the request: a mistake in the program, as for a rule.
-    assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        .layer(axum::Extension(denied))
+        .route_layer(layer(&world));
+    assert_eq!(ask(&app, "starter-co", "GET", "/free").await.0, 402);
 }
 
 #[tokio::test]
@@ -185,12 +219,25 @@ async fn a_denial_of_an_extractor_is_answered_in_the_way_of_the_layer() {
 }
 
 #[tokio::test]
+async fn a_meter_in_the_signature_says_more_than_the_rule() {
+    let world = World::new().await;
+    let builder = world.builder(FailMode::Closed).extractors(true).rate_limit_headers(true);
+    let layer = builder.route(Rule::new("/left").require("reports")).build().unwrap();
+    let app = Router::new().route("/left", any(async |_: Metered<Reports>| "reached")).route_layer(layer);
+    let mut request = http::Request::builder().uri("/left").body(Body::empty()).unwrap();
+    request.extensions_mut().insert(of("starter-co"));
+    let response = app.oneshot(request).await.unwrap();
+    let said: Vec<_> = response.headers().get_all("ratelimit").iter().collect();
+    assert_eq!(said, ["\"reports\";r=2;t=2041200"]);
+}
+
+#[tokio::test]
 async fn a_meter_in_the_signature_says_what_is_left() {
     let world = World::new().await;
     let layer = world.builder(FailMode::Closed).extractors(true).rate_limit_headers(true).build().unwrap();
     let app = Router::new().route("/free", any(async |_: Metered<Reports>| "reached")).route_layer(layer);
     for (status, left) in [(200, 2), (200, 1), (200, 0), (402, 0)] {
-        let mut request = Request::builder().uri("/free").body(Body::empty()).unwrap();
+        let mut request = http::Request::builder().uri("/free").body(Body::empty()).unwrap();
         request.extensions_mut().insert(of("starter-co"));
         let response = app.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), status);

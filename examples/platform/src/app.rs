@@ -21,7 +21,7 @@ use crate::{access_log, api, development, gateway, health, problem};
 #[derive(Debug)]
 pub(crate) struct App {
     pub(crate) entitlements: Entitlements,
-    /// For what the handle does not offer: add-ons, overrides, alerts, demo subscriptions.
+    /// For what the handle does not offer: add-ons, overrides, demo subscriptions.
     pub(crate) store: SharedStore,
     /// Takes note of every decision.
     pub(crate) audit: Audit,

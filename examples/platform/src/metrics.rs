@@ -7,7 +7,8 @@ use billing_stripe::UsageProgress;
 use entitlements_core::audit::AuditStats;
 use entitlements_core::bus::Change;
 use entitlements_core::observer::{Event, Observer, Tier};
-use entitlements_core::usage::DebitOutcome;
+use entitlements_core::reservation::{CommitOutcome, ReserveOutcome};
+use entitlements_core::usage::{DebitOutcome, RecordOutcome};
 use entitlements_core::{CacheStats, Decision, Reason};
 use entitlements_redis::RedisHealth;
 use prometheus::{
@@ -223,18 +224,35 @@ impl Observer for Metrics {
                 self.invalidations.with_label_values(&[what]).inc();
             }
             Event::Loaded { error: Some(_), .. } => self.store_errors.inc(),
-            Event::Debited { outcome, .. } => {
-                let outcome = match outcome {
-                    DebitOutcome::Recorded(_) => "recorded",
-                    DebitOutcome::Duplicate(_) => "duplicate",
-                    DebitOutcome::Conflict => "conflict",
-                    DebitOutcome::Refused => "refused",
-                };
-                self.debits.with_label_values(&[outcome]).inc();
+            _ => {
+                if let Some(outcome) = debit(event) {
+                    self.debits.with_label_values(&[outcome]).inc();
+                }
             }
-            _ => {}
         }
     }
+}
+
+/// What became of units of a meter that were asked for, as a label. What is set aside counts when it is committed, if something
+/// was taken.
+fn debit(event: &Event<'_>) -> Option<&'static str> {
+    Some(match event {
+        Event::Debited { outcome: DebitOutcome::Recorded(_), .. }
+        | Event::Recorded { outcome: RecordOutcome::Recorded, .. } => "recorded",
+        Event::Committed { outcome: CommitOutcome::Committed(settled), .. } if settled.receipt.is_some() => {
+            "recorded"
+        }
+        Event::Debited { outcome: DebitOutcome::Duplicate(_), .. }
+        | Event::Recorded { outcome: RecordOutcome::Duplicate, .. }
+        | Event::Committed { outcome: CommitOutcome::Duplicate(_), .. } => "duplicate",
+        Event::Debited { outcome: DebitOutcome::Conflict, .. }
+        | Event::Recorded { outcome: RecordOutcome::Conflict, .. }
+        | Event::Reserved { outcome: ReserveOutcome::Conflict, .. }
+        | Event::Committed { outcome: CommitOutcome::Conflict, .. } => "conflict",
+        Event::Debited { outcome: DebitOutcome::Refused, .. }
+        | Event::Reserved { outcome: ReserveOutcome::Refused, .. } => "refused",
+        _ => return None,
+    })
 }
 
 /// The observer that the handle takes.
@@ -244,10 +262,48 @@ pub(crate) fn observer(metrics: &Metrics) -> Arc<dyn Observer> {
 
 #[cfg(test)]
 mod tests {
-    use entitlements_core::id::CompanyId;
-    use entitlements_core::{Action, Catalog, Entitlements, Request, Subject};
+    use chrono::TimeDelta;
+    use entitlements_core::id::{CompanyId, IdempotencyKey};
+    use entitlements_core::{
+        Action, Amount, Catalog, Consume, Entitlements, Request, Reserving, Subject, UsageEvent,
+    };
 
     use super::*;
+
+    #[tokio::test]
+    async fn units_that_are_taken_are_counted_however_they_are_taken() {
+        let metrics = Metrics::new().unwrap();
+        let catalog: Catalog = "schema = 1\npast_due_grace = \"7d\"\ndefault_plan = \"free\"\n\
+            [features]\ntokens = { type = \"meter\" }\n[plans.free.grants]\ntokens = { limit = 10, every = \"month\" }"
+            .parse()
+            .unwrap();
+        let handle = Entitlements::builder(catalog).observer(observer(&metrics)).build();
+        let acme = Subject::company(CompanyId::new("acme").unwrap());
+        let units = |units: u32| Consume::new(&acme, "tokens", units.into());
+        let counted = |outcome: &str| {
+            let name = format!("entitlements_debits_total{{outcome=\"{outcome}\"}} ");
+            let text = metrics.text();
+            text.lines().find_map(|line| line.strip_prefix(&name)).unwrap().to_owned()
+        };
+        let _ = handle.consume(&units(1)).await.unwrap();
+        assert_eq!(counted("recorded"), "1");
+        let Reserving::Reserved { reservation, .. } =
+            handle.reserve(&units(5), TimeDelta::minutes(1)).await.unwrap()
+        else {
+            panic!("refused")
+        };
+        assert_eq!(counted("recorded"), "1");
+        for _ in 0..2 {
+            handle.commit(&acme.company, reservation.id(), Amount::from(3)).await.unwrap().unwrap();
+        }
+        assert_eq!((counted("recorded"), counted("duplicate")), ("2".to_owned(), "1".to_owned()));
+        let key = |key: &str| IdempotencyKey::new(key).unwrap();
+        let events = [("a", 2), ("b", 2), ("a", 2), ("a", 1)];
+        let events =
+            events.map(|(name, units)| UsageEvent::new(&acme, "tokens", Amount::from(units), key(name)));
+        handle.record(&events).await.unwrap();
+        assert_eq!(["recorded", "duplicate", "conflict", "refused"].map(counted), ["4", "2", "1", "0"]);
+    }
 
     #[tokio::test]
     async fn a_feature_that_the_catalog_does_not_know_is_no_label() {

@@ -173,7 +173,7 @@ impl Platform {
     pub async fn serve(self, end: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let background = [
-            tokio::spawn(alerts::run(Arc::clone(&self.app.store), Arc::new(LogAlerts), stopped.clone())),
+            tokio::spawn(alerts::run(self.app.entitlements.clone(), LogAlerts, stopped.clone())),
             tokio::spawn(self.reload.run(self.hangups, stopped.clone())),
             tokio::spawn(billed::run(
                 self.app.billing.provider.clone(),

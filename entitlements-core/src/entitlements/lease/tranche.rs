@@ -8,7 +8,9 @@ use chrono::{DateTime, Utc};
 
 use crate::Amount;
 use crate::entitlements::Entitlements;
+use crate::error::Error;
 use crate::id::ReceiptId;
+use crate::observer::Event;
 use crate::request::Subject;
 use crate::reservation::CommitOutcome;
 use crate::runtime::{BoxFuture, Runtime};
@@ -50,28 +52,34 @@ impl Tranche {
     }
 }
 
-/// Tells the store what was served, until it has heard it.
+/// Tells the store what was served, until it has heard it or will never listen.
 pub(super) fn settle(
     handle: Entitlements,
     runtime: Arc<dyn Runtime>,
     subject: Subject,
+    meter: Box<str>,
     tranche: Arc<Tranche>,
     uncollected: Arc<AtomicU64>,
 ) -> BoxFuture<()> {
     Box::pin(async move {
         let served = Amount::new(tranche.served.load(Ordering::Acquire)).unwrap_or(Amount::MAX);
         let mut pause = Duration::from_millis(20);
+        let company = &subject.company;
+        let not_counted = |amount: Amount, error: Option<&Error>| {
+            if !amount.is_zero() {
+                uncollected.fetch_add(amount.get(), Ordering::AcqRel);
+                handle.observe(&Event::NotCounted { company, meter: &meter, amount, error });
+            }
+        };
         loop {
-            match handle.commit(&subject.company, &tranche.reservation, served).await {
+            match handle.commit(company, &tranche.reservation, served).await {
                 Ok(Some(CommitOutcome::Committed(settled) | CommitOutcome::Duplicate(settled))) => {
-                    uncollected.fetch_add(settled.uncollected().get(), Ordering::AcqRel);
-                    return;
+                    return not_counted(settled.uncollected(), None);
                 }
                 // Somebody else has ended it, or erased the company.
-                Ok(_) => {
-                    uncollected.fetch_add(served.get(), Ordering::AcqRel);
-                    return;
-                }
+                Ok(_) => return not_counted(served, None),
+                // It would be the same for ever.
+                Err(error) if !error.is_retryable() => return not_counted(served, Some(&error)),
                 Err(_) => {
                     runtime.sleep(pause).await;
                     pause = (pause * 2).min(Duration::from_secs(1));

@@ -32,7 +32,13 @@ pub async fn an_event_is_stored_once(store: &(impl Store + BillingStore)) {
 
 /// Every field of an event comes back.
 pub async fn an_event_comes_back_as_it_arrived(store: &(impl Store + BillingStore)) {
-    let bare = NewEvent { object: None, livemode: true, payload: String::new(), ..event("evt_bare") };
+    let bare = NewEvent {
+        object: None,
+        customer: None,
+        livemode: true,
+        payload: String::new(),
+        ..event("evt_bare")
+    };
     for put in [event("evt_full"), bare] {
         store.receive_event(&put, now()).await.unwrap();
         assert_eq!(store.event(&put.id).await.unwrap().map(|known| known.event), Some(put));
@@ -153,7 +159,7 @@ pub async fn due_events_are_those_that_can_be_claimed(store: &(impl Store + Bill
     assert_eq!(first, ids(&["b"]));
 }
 
-async fn claimed(store: &impl BillingStore, id: &str, from: DateTime<Utc>) -> BillingEvent {
+pub(super) async fn claimed(store: &impl BillingStore, id: &str, from: DateTime<Utc>) -> BillingEvent {
     let until = from + TimeDelta::seconds(30);
     match store.claim_event(&event_id(id), until, from).await.unwrap() {
         Claim::Taken(event) => event,

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{customer, in_seconds, invoice, operation};
-use crate::billing::{BillingStore, Invoice, PlanFeature};
+use super::events::claimed;
+use super::{customer, event, event_id, in_seconds, invoice, operation};
+use crate::billing::{BillingStore, EventOutcome, EventState, Invoice, NewEvent, PlanFeature, Received};
 use crate::id::CustomerId;
 use crate::store::{PageRequest, Store, StoreErrorKind};
 use crate::testkit::fixtures::{company, feature, now, plan, subscription};
@@ -76,6 +77,44 @@ pub async fn plan_features_are_replaced_as_a_whole(store: &(impl Store + Billing
     assert_eq!(store.plan_features().await.unwrap(), []);
 }
 
+/// What an event says of a customer goes with the company, and so does what arrives afterwards; that it arrived stays.
+pub async fn an_erasure_empties_the_events_of_its_customers(store: &(impl Store + BillingStore)) {
+    let of = |name: &str, customer: Option<&str>| NewEvent {
+        customer: customer.map(str::to_owned),
+        payload: format!("{{\"email\": \"ann@{name}.test\"}}"),
+        ..event(name)
+    };
+    for name in ["acme", "other"] {
+        store.insert_customer(&customer(&format!("cus_{name}"), name)).await.unwrap();
+    }
+    let events = [
+        of("done", Some("cus_acme")),
+        of("open", Some("cus_acme")),
+        of("others", Some("cus_other")),
+        of("strangers", Some("cus_stranger")),
+        of("nobodys", None),
+    ];
+    for event in &events {
+        store.receive_event(event, now()).await.unwrap();
+    }
+    let claimed = claimed(store, "done", now()).await;
+    let why = EventOutcome::Ignored("ann@done.test".to_owned());
+    store.finish_event(&claimed.event.id, claimed.attempts, &why, now()).await.unwrap();
+    store.erase(&company("acme"), now()).await.unwrap().unwrap();
+    let late = of("late", Some("cus_acme"));
+    assert_eq!(store.receive_event(&late, in_seconds(1)).await.unwrap(), Received::Now);
+    for event in events.into_iter().chain([late]) {
+        let known = store.event(&event.id).await.unwrap().unwrap();
+        let emptied = event.customer.as_deref() == Some("cus_acme");
+        let payload = if emptied { String::new() } else { event.payload.clone() };
+        assert_eq!(known.note, None);
+        assert_eq!(known.event, NewEvent { payload, ..event });
+    }
+    // What is open still is worked on, once.
+    assert_eq!(self::claimed(store, "open", in_seconds(2)).await.attempts, 1);
+    assert_eq!(store.event(&event_id("done")).await.unwrap().unwrap().state, EventState::Ignored);
+}
+
 /// What billing keeps about an erased company goes; its invoices and its customer stay, and are nobody's.
 pub async fn an_erasure_keeps_nothing_but_invoices_and_customers(store: &(impl Store + BillingStore)) {
     for name in ["acme", "other"] {
@@ -88,6 +127,10 @@ pub async fn an_erasure_keeps_nothing_but_invoices_and_customers(store: &(impl S
     // Who was about to write something about it no longer can.
     let late = subscription("sub_1", "acme");
     assert_eq!(store.put_synced_subscription(&lock, &late, now()).await.unwrap(), None);
+    // Nor can they when somebody else locks the company again.
+    let again = store.lock(&company("acme"), in_seconds(31), in_seconds(1)).await.unwrap().unwrap();
+    assert_eq!(store.put_synced_subscription(&lock, &late, in_seconds(1)).await.unwrap(), None);
+    store.unlock(&again).await.unwrap();
     // What the provider says of the customer from now on is nobody's.
     let customer = store.customer(&CustomerId::new("cus_acme").unwrap()).await.unwrap().unwrap();
     assert!(customer.company.as_str().starts_with(crate::audit::PSEUDONYM), "{customer:?}");

@@ -30,6 +30,7 @@ macro_rules! billing_suite {
             an_invoice_is_replaced_by_its_id
             pages_of_invoices_follow_each_other
             plan_features_are_replaced_as_a_whole
+            an_erasure_empties_the_events_of_its_customers
             an_erasure_keeps_nothing_but_invoices_and_customers
             hostile_billing_ids_never_mix
         }

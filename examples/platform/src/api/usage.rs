@@ -49,7 +49,8 @@ pub(crate) async fn record(
     }
 }
 
-/// How every quota of a company stands, by name. What this process answered before the request is counted.
+/// How every quota of a company stands in the store, by name. What this process answered before the request is counted, and
+/// so is what other processes have counted.
 pub(crate) async fn list(
     State(app): State<Arc<App>>,
     Extension(gate): Extension<EntitlementLayer>,
@@ -63,7 +64,7 @@ pub(crate) async fn list(
     caller.must_own(&company)?;
     // Settlements that take longer wait for something that is broken; the list shows what is counted by then.
     let _ = tokio::time::timeout(SETTLING, gate.flush()).await;
-    let items = app.entitlements.usage(&Subject::company(company)).await?;
+    let items = app.entitlements.usage_within(&Subject::company(company), Duration::ZERO).await?;
     Ok(Json(USAGE.sent(part(items, &page), UsageShape::from)))
 }
 

@@ -114,6 +114,26 @@ async fn every_quota_is_listed() {
 }
 
 #[tokio::test]
+async fn what_another_process_has_counted_is_listed_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite://{}", folder.path().join("shared.db").display());
+    let variables = [("DATABASE_URL", database.as_str())];
+    let (here, there) = (Server::with(&variables).await, Server::with(&variables).await);
+    let token = here.token("starter-co", "worker", "service").await;
+    let reports = async |server: &Server| {
+        let list = server.send("GET", &format!("{USAGE}/starter-co"), Some(&token), None).await.json();
+        let items = list["items"].as_array().unwrap();
+        items.iter().find(|item| item["meter"] == "reports_generated").unwrap()["used"].clone()
+    };
+    assert_eq!(reports(&there).await, 0);
+    for used in 1..=3 {
+        let key = format!("k{used}");
+        assert_eq!(record(&here, &token, "reports_generated", 1, &key).await.status, 200);
+        assert_eq!(reports(&there).await, used);
+    }
+}
+
+#[tokio::test]
 async fn a_company_without_facts_has_an_empty_list() {
     let server = Server::start().await;
     let token = server.member("nobody-co").await;
