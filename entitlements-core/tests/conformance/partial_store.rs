@@ -29,11 +29,27 @@ use entitlements_core::{Amount, Grant, MemoryStore, Subscription};
 pub(crate) struct Partial {
     memory: MemoryStore,
     refused: Part,
+    manner: Manner,
+}
+
+/// How a part is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// As every store has to.
+    AsUnsupported,
+    /// As if something had gone wrong.
+    AsInternal,
+    /// After it was done.
+    Afterwards,
 }
 
 impl Partial {
     pub(crate) fn without(part: Part) -> Self {
-        Self { memory: MemoryStore::default(), refused: part }
+        Self::refusing(part, Manner::AsUnsupported)
+    }
+
+    pub(crate) fn refusing(part: Part, manner: Manner) -> Self {
+        Self { memory: MemoryStore::default(), refused: part, manner }
     }
 }
 
@@ -43,10 +59,16 @@ macro_rules! done {
         #[deny(clippy::missing_trait_methods)]
         impl $trait for Partial {
             $(async fn $method(&self $(, $argument: $kind)*) -> Result<$output, StoreError> {
-                if $part == Some(self.refused) {
-                    return Err(StoreError::new(StoreErrorKind::Unsupported, stringify!($method)));
+                let refused = $part == Some(self.refused);
+                let kind = match self.manner {
+                    Manner::AsInternal => StoreErrorKind::Internal,
+                    Manner::AsUnsupported | Manner::Afterwards => StoreErrorKind::Unsupported,
+                };
+                if refused && self.manner != Manner::Afterwards {
+                    return Err(StoreError::new(kind, stringify!($method)));
                 }
-                self.memory.$method($($argument),*).await
+                let answer = self.memory.$method($($argument),*).await;
+                if refused { Err(StoreError::new(kind, stringify!($method))) } else { answer }
             })+
         }
     };

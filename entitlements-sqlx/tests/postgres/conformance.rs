@@ -1,6 +1,8 @@
-//! The conformance suite and the model test.
+//! The conformance suite and the model test on PostgreSQL: as it is, shared, and in groups.
 
-use entitlements_core::store::Grouped;
+use std::sync::Arc;
+
+use entitlements_core::store::{Grouped, SharedStore};
 use entitlements_core::testkit::Harness;
 use entitlements_sqlx::PostgresStore;
 
@@ -39,6 +41,25 @@ entitlements_core::outbox_suite!(
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn the_model_agrees() {
     modelling::agrees(4_000, Postgres::start).await;
+}
+
+mod shared {
+    use super::Shared;
+
+    entitlements_core::store_suite!(
+        #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+        Shared
+    );
+}
+
+struct Shared;
+
+impl Harness for Shared {
+    type Store = SharedStore;
+
+    async fn start() -> SharedStore {
+        Arc::new(in_schema(&new_schema()).await)
+    }
 }
 
 mod together {
