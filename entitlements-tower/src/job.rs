@@ -52,7 +52,7 @@ impl Job {
             Self::Undo(bill) => undo(entitlements, bill).await,
             Self::Take(bill) => take(entitlements, tabs, bill).await,
             // The tab says, as long as the job waits, that somebody settles the estimate.
-            Self::Settle { bill, estimate, reported, tab: _ } => {
+            Self::Settle { bill, estimate, reported, tab: _open } => {
                 settle(entitlements, tabs, bill, estimate, reported.as_ref()).await
             }
         };
