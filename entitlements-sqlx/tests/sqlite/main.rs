@@ -11,6 +11,8 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod given_up;
+#[cfg(test)]
 #[path = "../common/giving_up.rs"]
 mod giving_up;
 #[cfg(test)]
