@@ -59,6 +59,10 @@ impl Entitlements {
     /// Counts usage that has happened, in full, also beyond limits and without an entitlement; each key counts once. The
     /// outcomes are in the order of the events.
     ///
+    /// A key is known as long as its receipt is kept, and the receipt is as old as the event. So where events may come late,
+    /// receipts have to be kept for longer than keys need to be, by as much; see
+    /// [`ErasureStore::expire`](crate::store::ErasureStore::expire).
+    ///
     /// Units come out of grants and the plan's allowance in burn order as when they are consumed; what is beyond them is the
     /// plan's overage. The events of one company are counted together, in one atomic step.
     ///
