@@ -8,13 +8,11 @@ WITH next AS (
     LIMIT $2
 )
 UPDATE audit_chain
-SET base_sequence = last.sequence, base_hash = last.hash
-FROM (
-    SELECT sequence, hash
+SET base_sequence = next.sequence, base_hash = next.hash
+FROM next
+WHERE id = 1 AND base_sequence < next.sequence AND next.sequence = (
+    SELECT max(sequence)
     FROM next
     WHERE sequence < coalesce((SELECT min(sequence) FROM next WHERE at >= $1), 9223372036854775807)
-    ORDER BY sequence DESC
-    LIMIT 1
-) AS last
-WHERE id = 1 AND base_sequence < last.sequence
+)
 RETURNING base_sequence, base_hash

@@ -94,13 +94,15 @@ pub async fn hostile_billing_ids_never_mix(store: &(impl Store + BillingStore)) 
         store.put_invoice(&invoice(name, name)).await.unwrap();
         assert_eq!(store.begin_operation(&operation(name, name, name)).await.unwrap(), Begun::Now);
     }
+    let mut first = None;
     for name in &names {
         assert_eq!(store.customer_of(&company(name)).await.unwrap(), Some(customer(name, name)));
         assert_eq!(store.event(&event_id(name)).await.unwrap().unwrap().event, event(name));
         let page = store.list_invoices(&company(name), &PageRequest::first(10)).await.unwrap();
         assert_eq!(page.items, [invoice(name, name)]);
-        // All of them are held at once.
+        // All of them are held at once, and each for the first time.
         let lock = locked(store, name, now()).await;
+        assert_eq!(lock.fence, *first.get_or_insert(lock.fence));
         let put = subscription(name, name);
         assert!(store.put_synced_subscription(&lock, &put, now()).await.unwrap().is_some());
         assert_eq!(facts(store, name).await.subscriptions, [put]);
