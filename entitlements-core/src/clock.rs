@@ -101,15 +101,17 @@ impl Clock for SystemClock {
 /// several times faster than to read the counter of the processor, see `CLOCK_REALTIME_COARSE` in `clock_getres(2)`. Ticks
 /// may be late where the machine is a guest that has to wait.
 #[cfg(target_os = "linux")]
-const TICKS_AT_LEAST: TimeDelta = TimeDelta::milliseconds(100);
+const TICKS_AT_LEAST: Duration = Duration::from_millis(100);
 
 #[cfg(target_os = "linux")]
 #[inline]
 fn at_the_last_tick() -> Option<Glance> {
     let tick = ClockId::CLOCK_REALTIME_COARSE.now().ok()?;
     let since = Duration::new(tick.tv_sec().try_into().ok()?, tick.tv_nsec().try_into().ok()?);
-    let earliest = since_the_epoch(since)?;
-    Some(Glance { earliest, latest: earliest.checked_add_signed(TICKS_AT_LEAST)? })
+    Some(Glance {
+        earliest: since_the_epoch(since)?,
+        latest: since_the_epoch(since.checked_add(TICKS_AT_LEAST)?)?,
+    })
 }
 
 /// Seconds of a day without a leap second, as machines count them.

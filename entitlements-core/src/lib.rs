@@ -11,6 +11,7 @@ pub mod bus;
 mod cache;
 pub mod catalog;
 mod clock;
+mod counter;
 pub mod decision;
 pub mod decision_cache;
 mod dictionary;
@@ -42,6 +43,7 @@ pub use amount::{Amount, InvalidAmount};
 pub use cache::{CacheConfig, CacheStats};
 pub use catalog::Catalog;
 pub use clock::{Clock, Glance, ManualClock, OffsetClock, SystemClock};
+pub use counter::PartedCounter;
 pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{
     Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LeaseTerms, Leased, LeasedMeter,

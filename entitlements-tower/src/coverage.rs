@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use entitlements_core::PartedCounter;
 
 use crate::rules::Rules;
 
@@ -44,7 +45,7 @@ impl Coverage {
 /// Counts what a gate sees.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
-    hits: Mutex<BTreeMap<String, Arc<AtomicU64>>>,
+    hits: Mutex<BTreeMap<String, Arc<PartedCounter>>>,
     /// Copied on write: it changes once per route, and is read on every request without a rule.
     unruled: ArcSwap<BTreeSet<String>>,
     truncated: AtomicBool,
@@ -53,7 +54,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     /// The counter of the rule with that label; it survives a recompilation.
-    pub(crate) fn counter(&self, label: &str) -> Arc<AtomicU64> {
+    pub(crate) fn counter(&self, label: &str) -> Arc<PartedCounter> {
         let mut hits = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(hits.entry(label.into()).or_default())
     }
@@ -81,7 +82,7 @@ impl Watch {
     pub(crate) fn report(&self, rules: &Rules) -> Coverage {
         let hits = |rule: &Arc<crate::rules::CompiledRule>| RuleHits {
             rule: rule.label.clone(),
-            hits: rule.hits.load(Ordering::Relaxed),
+            hits: rule.hits.count(),
         };
         Coverage {
             rules: rules.all.iter().map(hits).collect(),

@@ -4,7 +4,6 @@
 //! always right.
 
 mod config;
-mod counter;
 mod forget;
 mod index;
 
@@ -20,13 +19,13 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 use rustc_hash::FxBuildHasher;
 
 pub use config::{CacheConfig, CacheStats};
-use counter::Counter;
 pub(crate) use forget::Forgetting;
 pub(crate) use index::Pinned;
 use index::{Evictions, Index};
 
 use crate::catalog::Catalog;
 use crate::clock::Glance;
+use crate::counter::PartedCounter;
 use crate::id::CompanyId;
 use crate::snapshot::Snapshot;
 
@@ -83,8 +82,8 @@ pub(crate) struct SnapshotCache {
     policies: AtomicU64,
     /// How many loads have begun.
     loads: AtomicU64,
-    hits: Counter,
-    misses: Counter,
+    hits: PartedCounter,
+    misses: PartedCounter,
 }
 
 fn entries(companies: usize, evictions: Evictions) -> Option<Entries> {
@@ -108,8 +107,8 @@ impl SnapshotCache {
             fences: std::iter::repeat_with(Mutex::default).take(FENCES).collect(),
             policies: AtomicU64::new(0),
             loads: AtomicU64::new(0),
-            hits: Counter::default(),
-            misses: Counter::default(),
+            hits: PartedCounter::default(),
+            misses: PartedCounter::default(),
         }
     }
 

@@ -29,7 +29,7 @@ pub use recording::{RecordedPolicy, Recording, ReplayError};
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
-use crate::catalog::{Catalog, Feature, FeatureKind};
+use crate::catalog::{Catalog, Feature, FeatureKind, Plan};
 use crate::clock::Glance;
 use crate::decision::{Decision, Reason, Source};
 use crate::policy::Attributes;
@@ -60,16 +60,143 @@ pub fn evaluate(
     catalog: &Catalog,
     now: DateTime<Utc>,
 ) -> Decision {
-    if !snapshot.is_bound_to(catalog) {
-        return evaluate_anew(request, &snapshot.rebind(catalog), catalog, now);
-    }
-    let Some(feature) = catalog.feature(request.feature) else {
-        return unknown(request, snapshot, catalog, now);
+    let Some(found) = Found::of(request, snapshot, catalog, now) else {
+        return without_ground(request, snapshot, catalog, now);
     };
+    match found.straight(request, snapshot) {
+        Some(plan) => found.allowed_by(plan, request, snapshot, catalog, found.changes_at(now)),
+        None => by_steps(request, snapshot, catalog, now, &found),
+    }
+}
+
+/// The same at an instant of which not more than a [`Glance`] is known: the decision for its beginning, if it still holds at
+/// its end, and otherwise the one for the exact instant.
+///
+/// It is written where the caller looks for it, since to carry it around costs as much as to make it.
+#[inline(never)]
+pub(crate) fn evaluate_at(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: Glance,
+    exactly: impl FnOnce() -> DateTime<Utc>,
+) -> Option<Decision> {
+    if let Some(found) = Found::of(request, snapshot, catalog, now.earliest)
+        && let Some(plan) = found.straight(request, snapshot)
+    {
+        let changes_at = found.changes_at(now.earliest);
+        if changes_at.is_none_or(|at| at > now.latest) || now.is_exact() {
+            return Some(found.allowed_by(plan, request, snapshot, catalog, changes_at));
+        }
+    }
+    by_steps_at(request, snapshot, catalog, now, exactly)
+}
+
+#[inline(never)]
+fn by_steps_at(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: Glance,
+    exactly: impl FnOnce() -> DateTime<Utc>,
+) -> Option<Decision> {
+    let mut decision = Some(evaluate(request, snapshot, catalog, now.earliest));
+    let changes_at = decision.as_ref().and_then(|decision| decision.expires_at);
+    if changes_at.is_some_and(|at| at <= now.latest) && !now.is_exact() {
+        decision = Some(evaluate_anew(request, snapshot, catalog, exactly()));
+    }
+    decision
+}
+
+#[cold]
+#[inline(never)]
+fn evaluate_anew(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+) -> Decision {
+    evaluate(request, snapshot, catalog, now)
+}
+
+/// What a request is about: the feature, and the plan in effect.
+struct Found<'a> {
+    feature: &'a Feature,
+    effect: InEffect<'a>,
+}
+
+impl<'a> Found<'a> {
+    /// `None` if the snapshot was bound to another catalog, or if the catalog does not know the feature.
+    #[inline]
+    fn of(
+        request: &Request<'_>,
+        snapshot: &'a Snapshot,
+        catalog: &'a Catalog,
+        now: DateTime<Utc>,
+    ) -> Option<Self> {
+        if !snapshot.is_bound_to(catalog) {
+            return None;
+        }
+        let feature = catalog.feature(request.feature)?;
+        Some(Self { feature, effect: InEffect::at(snapshot, catalog, now) })
+    }
+
+    /// The plan that allows at once: it includes the flag, and neither guardrails nor grants come before it. Most decisions
+    /// are such, so they are written as they are and not put together from what the steps say, in little code that
+    /// stays in the processor's cache.
+    #[inline]
+    fn straight(&self, request: &Request<'_>, snapshot: &Snapshot) -> Option<&'a Plan> {
+        let before = snapshot.policies().has_guardrails() || snapshot.has_grants() || snapshot.differs();
+        let plan = self.effect.plan.filter(|_| !before && self.feature.kind() == FeatureKind::Flag)?;
+        plan.includes(self.feature.index, request.action).then_some(plan)
+    }
+
+    #[inline]
+    fn changes_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        let mut horizon = Horizon::new(now);
+        self.effect.mark(&mut horizon);
+        horizon.earliest()
+    }
+
+    #[inline]
+    fn allowed_by(
+        &self,
+        plan: &Plan,
+        request: &Request<'_>,
+        snapshot: &Snapshot,
+        catalog: &Catalog,
+        expires_at: Option<DateTime<Utc>>,
+    ) -> Decision {
+        Decision {
+            reason: Reason::AllowedByPlan,
+            source: Source::Plan(plan.key()),
+            feature: Cow::Borrowed(self.feature.key()),
+            action: request.action,
+            plan: Some(plan.key()),
+            value: None,
+            quota: None,
+            expires_at,
+            as_of: snapshot.as_of(),
+            catalog: catalog.hash(),
+            degraded: None,
+            upgrade: Vec::new(),
+        }
+    }
+}
+
+/// The steps, one after the other.
+#[inline(never)]
+fn by_steps(
+    request: &Request<'_>,
+    snapshot: &Snapshot,
+    catalog: &Catalog,
+    now: DateTime<Utc>,
+    found: &Found<'_>,
+) -> Decision {
+    let Found { feature, effect } = found;
     let mut horizon = Horizon::new(now);
-    let effect = InEffect::at(snapshot, catalog, now);
     effect.mark(&mut horizon);
-    let view = View { request, snapshot, catalog, now, feature, effect: &effect };
+    let view = View { request, snapshot, catalog, now, feature, effect };
     let mut shown = Shown::default();
     let outcome = decide(&view, &mut shown, &mut horizon);
     // Before the horizon is read: what plans would allow may change, too.
@@ -96,35 +223,19 @@ pub fn evaluate(
     }
 }
 
-/// The same at an instant of which not more than a [`Glance`] is known: the decision for its beginning, if it still holds at
-/// its end, and otherwise the one for the exact instant.
-///
-/// It is written where the caller looks for it, since to carry it around costs as much as to make it.
-#[inline(never)]
-pub(crate) fn evaluate_at(
-    request: &Request<'_>,
-    snapshot: &Snapshot,
-    catalog: &Catalog,
-    now: Glance,
-    exactly: impl FnOnce() -> DateTime<Utc>,
-) -> Option<Decision> {
-    let mut decision = Some(evaluate(request, snapshot, catalog, now.earliest));
-    let changes_at = decision.as_ref().and_then(|decision| decision.expires_at);
-    if changes_at.is_some_and(|at| at <= now.latest) && !now.is_exact() {
-        decision = Some(evaluate_anew(request, snapshot, catalog, exactly()));
-    }
-    decision
-}
-
 #[cold]
 #[inline(never)]
-fn evaluate_anew(
+fn without_ground(
     request: &Request<'_>,
     snapshot: &Snapshot,
     catalog: &Catalog,
     now: DateTime<Utc>,
 ) -> Decision {
-    evaluate(request, snapshot, catalog, now)
+    if snapshot.is_bound_to(catalog) {
+        unknown(request, snapshot, catalog, now)
+    } else {
+        evaluate(request, &snapshot.rebind(catalog), catalog, now)
+    }
 }
 
 /// Everything the steps look at.
