@@ -14,7 +14,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tree=$work/tree
 mkdir "$tree"
-tar --exclude=target --exclude=.git --exclude=./entitlements-core/fuzz -cf - . | tar -xf - -C "$tree"
+tar --exclude=target --exclude=.git --exclude=./entitlements-core/fuzz -cf - . | tar -xmf - -C "$tree" # -m: newer than what a run before has built of a planted bug
 
 export CARGO_TARGET_DIR=${PLANTED_TARGET:-$work/target}
 export CARGO_PROFILE_DEV_DEBUG=false
