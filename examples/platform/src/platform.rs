@@ -41,7 +41,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// A platform that listens, and does not answer yet.
 #[derive(Debug)]
 pub struct Platform {
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
     gate: EntitlementLayer,
     listener: TcpListener,
     address: SocketAddr,
