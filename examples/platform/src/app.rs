@@ -69,7 +69,7 @@ impl App {
 pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router {
     let api = api::router(app).layer(Extension(gate.clone()));
     let mut router =
-        Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api);
+        Router::new().merge(health::router(gate.clone())).merge(gateway::router(app, gate)).merge(api);
     if app.development.is_some() {
         router = router.merge(development::router());
     }
