@@ -139,3 +139,25 @@ async fn a_layer_for_one_route_shares_everything_but_the_rules() {
         assert_eq!(send(&app, "GET", uri, company).await, status, "{uri} {company}");
     }
 }
+
+#[tokio::test]
+async fn a_layer_around_a_route_with_a_layer_of_its_own_needs_a_rule_that_passes_it_on() {
+    let world = World::new().await;
+    let around = |rules: Vec<Rule>| {
+        let builder = world.builder(FailMode::Closed).rules(rules).unmatched(Unmatched::Deny);
+        builder.declared(["GET /csv"]).build()
+    };
+    let unknown = around(vec![]).unwrap_err().to_string();
+    assert_eq!(unknown, "rule `GET /csv`: the application declares it, and no rule is for it");
+    let layer = around(vec![Rule::new("GET /csv")]).unwrap();
+    let export = layer.require_feature("export", entitlements_core::Action::Export).unwrap();
+    let csv = get(async || "csv").route_layer(export.clone());
+    let app = App::new(Router::new().route("/csv", csv).layer(layer.clone()));
+    assert_eq!(send(&app, "GET", "/csv", "starter-co").await, 402);
+    assert_eq!(send(&app, "GET", "/csv", "pro-co").await, 200);
+    for (layer, rule) in [(layer, "GET /csv"), (export, "*")] {
+        let coverage = layer.coverage();
+        assert_eq!((coverage.rules[0].rule.as_str(), coverage.rules[0].hits), (rule, 2));
+        assert!(coverage.unruled.is_empty());
+    }
+}
