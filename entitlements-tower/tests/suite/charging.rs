@@ -31,7 +31,10 @@ async fn handler(request: Request<String>, end: End, report: Option<u64>) -> Ans
     }
     match end {
         End::Status(status) => Ok(Response::builder().status(status).body(String::new()).unwrap()),
-        End::Grpc(code) => Ok(Response::builder().header("grpc-status", code).body(String::new()).unwrap()),
+        End::Grpc(code) => {
+            let response = Response::builder().header("content-type", "application/grpc");
+            Ok(response.header("grpc-status", code).body(String::new()).unwrap())
+        }
         End::Error => Err(Broken),
         End::Panic => panic!("the handler panics"),
         End::Dropped => std::future::pending().await,

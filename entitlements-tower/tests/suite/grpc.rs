@@ -271,3 +271,29 @@ async fn a_stream_that_has_begun_is_charged_however_it_ends() {
         assert_eq!(served.used().await, 1, "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_response_that_is_no_call_is_not_judged_by_a_header_of_calls() {
+    // A proxy may pass on whatever its upstream says, or the caller makes it say.
+    for (status, grpc_status, content_type, used) in [
+        (200, "13", "text/plain", 1),
+        (500, "0", "text/plain", 0),
+        (500, "0", "application/grpcish", 0),
+        (200, "13", "application/grpc", 0),
+        (200, "13", "application/grpc-web+proto", 0),
+    ] {
+        let world = World::new().await;
+        let layer = world.layer();
+        let service = tower::Layer::layer(
+            &layer,
+            crate::probe::Probe::new(move |_| async move {
+                let response = http::Response::builder().status(status).header("grpc-status", grpc_status);
+                Ok(response.header("content-type", content_type).body(String::new()).unwrap())
+            }),
+        );
+        let request = crate::world::request("POST", "/reports/1", "starter-co");
+        tower::ServiceExt::oneshot(service, request).await.unwrap();
+        layer.flush().await;
+        assert_eq!(world.used("starter-co", "reports").await, used, "{status} {grpc_status} {content_type}");
+    }
+}

@@ -1,9 +1,11 @@
 //! Odd spellings of paths, and paths that were rewritten.
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
 use axum::extract::Request;
+use axum::response::IntoResponse;
 use axum::routing::get;
 use entitlements_core::policy::{Effect, Policy, Target};
 use entitlements_core::testkit::fixtures::policy;
@@ -119,10 +121,31 @@ async fn a_rewritten_path_is_gated_as_the_one_that_chooses_the_handler() {
     let inside =
         ServiceBuilder::new().map_request(rewritten("/v1/boardroom")).service(inner().layer(gate.clone()));
     for app in [gated(inner()), gated(nested()), App::new(Router::new().fallback_service(inside))] {
-        for uri in ["/public", "/", "/v1/boardroom", "/v1/boardroom/"] {
+        // The last ones end like the rewritten path, and still are not it.
+        for uri in ["/public", "/", "/v1/boardroom", "/v1/boardroom/", "/x/v1/boardroom", "//v1/boardroom"] {
             assert_eq!(send(&app, "GET", uri, "starter-co").await, 402, "{uri}");
             assert_eq!(send(&app, "GET", uri, "pro-co").await, 200, "{uri}");
         }
+    }
+}
+
+#[tokio::test]
+async fn below_the_prefix_of_a_nested_service_the_whole_path_decides_unless_it_was_rewritten() {
+    let world = World::new().await;
+    let gate = world.builder(FailMode::Closed).rules([Rule::new("/v1/boardroom").require("boardroom")]);
+    let gate = gate.build().unwrap();
+    let handler = tower::service_fn(async |_: Request| Ok::<_, Infallible>("b".into_response()));
+    // No router below says which pattern it chose.
+    let gated = || ServiceBuilder::new().layer(gate.clone()).service(handler);
+    let nested = App::new(Router::new().nest_service("/v1", gated()));
+    for uri in ["/v1/boardroom", "/v1//boardroom"] {
+        assert_eq!(send(&nested, "GET", uri, "starter-co").await, 402, "{uri}");
+    }
+    let rewrites = ServiceBuilder::new().map_request(rewritten("/v1/boardroom")).service(gated());
+    let below = App::new(Router::new().nest_service("/v1", rewrites));
+    for uri in ["/v1", "/v1/boardroom", "/v1/x/v1/boardroom", "/v1/x//v1/boardroom"] {
+        assert_eq!(send(&below, "GET", uri, "starter-co").await, 402, "{uri}");
+        assert_eq!(send(&below, "GET", uri, "pro-co").await, 200, "{uri}");
     }
 }
 
