@@ -7,20 +7,22 @@ use std::task::{Context, Poll};
 
 use entitlements_core::Catalog;
 use entitlements_core::testkit::fixtures::at;
-use entitlements_tower::{EntitlementLayer, FailMode, GrpcStatus, header_trusted};
+use entitlements_tower::{EntitlementLayer, FailMode, GrpcStatus, Rule, header_trusted};
 use futures_util::stream;
 use http::uri::PathAndQuery;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService};
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Response, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
-use tower::{Service, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::store::Weather;
-use crate::world::{CATALOG, World};
+use crate::world::{CATALOG, World, of};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Text {
@@ -209,7 +211,7 @@ async fn the_details_of_a_denial_say_what_the_problem_says() {
 #[tokio::test]
 async fn a_message_survives_its_encoding() {
     let served = Served::new().await;
-    let rule = entitlements_tower::Rule::every_request().require("böard");
+    let rule = Rule::every_request().require("böard");
     let served = Served { layer: served.layer.with_rule(rule).unwrap(), ..served };
     let denied =
         http::Request::builder().header("x-company", "pro-co").header("content-type", "application/grpc");
@@ -292,8 +294,28 @@ async fn a_response_that_is_no_call_is_not_judged_by_a_header_of_calls() {
             }),
         );
         let request = crate::world::request("POST", "/reports/1", "starter-co");
-        tower::ServiceExt::oneshot(service, request).await.unwrap();
+        service.oneshot(request).await.unwrap();
         layer.flush().await;
         assert_eq!(world.used("starter-co", "reports").await, used, "{status} {grpc_status} {content_type}");
     }
+}
+
+#[tokio::test]
+async fn an_interceptor_says_who_calls_as_a_layer_before_the_gate_and_not_as_one_of_the_service() {
+    let world = World::new().await;
+    let rule = Rule::new("/acme.Echo/Boardroom").require("boardroom");
+    let gate = world.builder(FailMode::Closed).rules([rule]).deny(GrpcStatus).build().unwrap();
+    let authenticate = |mut call: Request<()>| {
+        call.extensions_mut().insert(of("pro-co"));
+        Ok::<_, Status>(call)
+    };
+    let message = || Body::new(http_body_util::Full::from(&b"\0\0\0\0\x04\n\x02ok"[..]));
+    let call = || http::Request::post("/acme.Echo/Boardroom").body(message()).unwrap();
+    let layers = ServiceBuilder::new().layer(InterceptorLayer::new(authenticate)).layer(gate.clone());
+    let early = layers.service(Echo).oneshot(call()).await.unwrap();
+    // The status of a call that succeeds comes after its message.
+    assert!(!early.headers().contains_key("grpc-status"), "{:?}", early.headers());
+    let routes = Routes::new(InterceptedService::new(Echo, authenticate));
+    let late = ServiceBuilder::new().layer(gate).service(routes).oneshot(call()).await.unwrap();
+    assert_eq!(late.headers()["grpc-status"], "13");
 }
