@@ -6,8 +6,9 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use entitlements_core::Catalog;
-use entitlements_core::testkit::fixtures::at;
-use entitlements_tower::{EntitlementLayer, FailMode, GrpcStatus, Rule, header_trusted};
+use entitlements_core::catalog::Charge;
+use entitlements_core::testkit::fixtures::{at, units};
+use entitlements_tower::{EntitlementLayer, FailMode, GrpcStatus, Rule, UsageReport, header_trusted};
 use futures_util::stream;
 use http::uri::PathAndQuery;
 use tonic::body::Body;
@@ -16,7 +17,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
@@ -60,6 +61,19 @@ impl Service<http::Request<Body>> for Echo {
                     Ok::<_, Status>(Response::new(stream::iter([first, outcome(request.into_inner().text)])))
                 });
                 return Ok(grpc.server_streaming(answer, request).await);
+            }
+            if request.uri().path().ends_with("/Upload") {
+                let answer = service_fn(async |request: Request<Streaming<Text>>| {
+                    let usage = request.extensions().get::<UsageReport>().cloned();
+                    let (mut messages, mut count) = (request.into_inner(), 0);
+                    while let Some(message) = messages.message().await? {
+                        count += 1;
+                        usage.iter().for_each(|usage| usage.report("tokens", count));
+                        drop(message);
+                    }
+                    Ok::<_, Status>(Response::new(Text { text: count.to_string() }))
+                });
+                return Ok(grpc.client_streaming(answer, request).await);
             }
             let answer = async |request: Request<Text>| outcome(request.into_inner().text).map(Response::new);
             Ok(grpc.unary(service_fn(answer), request).await)
@@ -318,4 +332,22 @@ async fn an_interceptor_says_who_calls_as_a_layer_before_the_gate_and_not_as_one
     let routes = Routes::new(InterceptedService::new(Echo, authenticate));
     let late = ServiceBuilder::new().layer(gate).service(routes).oneshot(call()).await.unwrap();
     assert_eq!(late.headers()["grpc-status"], "13");
+}
+
+#[tokio::test]
+async fn a_caller_who_breaks_its_stream_pays_what_was_reported() {
+    // To tonic a message that cannot be decoded is an error of the server: what was charged on admission goes back.
+    for (charge, meter, used) in [(Charge::Actual, "tokens", 2), (Charge::Admit, "reports", 0)] {
+        let world = World::new().await;
+        let rule = Rule::new("/acme.Echo/Upload").consume_units(meter, units(3), charge);
+        let gate = world.builder(FailMode::Closed).rules([rule]).deny(GrpcStatus).build().unwrap();
+        let messages = b"\0\0\0\0\x04\n\x02ok\0\0\0\0\x04\n\x02ok\0\0\0\0\x01\xff";
+        let body = Body::new(http_body_util::Full::from(&messages[..]));
+        let mut call = http::Request::post("/acme.Echo/Upload").body(body).unwrap();
+        call.extensions_mut().insert(of("starter-co"));
+        let answer = ServiceBuilder::new().layer(gate.clone()).service(Echo).oneshot(call).await.unwrap();
+        assert_eq!(answer.headers()["grpc-status"], "13");
+        gate.flush().await;
+        assert_eq!(world.used("starter-co", meter).await, used, "{charge:?}");
+    }
 }
