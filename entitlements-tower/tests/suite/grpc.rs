@@ -68,8 +68,10 @@ impl Service<http::Request<Body>> for Echo {
                     let (mut messages, mut count) = (request.into_inner(), 0);
                     while let Some(message) = messages.message().await? {
                         count += 1;
-                        usage.iter().for_each(|usage| usage.report("tokens", count));
                         drop(message);
+                        if let Some(usage) = &usage {
+                            usage.report("tokens", count);
+                        }
                     }
                     Ok::<_, Status>(Response::new(Text { text: count.to_string() }))
                 });
