@@ -67,8 +67,9 @@ done
 curl -fsS --max-time 30 "$base/metrics" >"$work/metrics"
 for family in entitlements_decisions_total entitlements_decision_seconds_bucket entitlements_cache_total \
     entitlements_shared_cache_total entitlements_invalidations_total entitlements_debits_total \
-    entitlements_audit_entries_total entitlements_redis_connected entitlements_store_errors_total \
-    billing_webhook_events_total; do
+    entitlements_audit_entries_total entitlements_turned_away_total entitlements_settlements_total \
+    entitlements_settlement_failures_total entitlements_settlements_waiting entitlements_uncollected_units_total \
+    entitlements_redis_connected entitlements_store_errors_total billing_webhook_events_total; do
     grep -q "^$family" "$work/metrics" || { say "/metrics has no $family"; exit 1; }
 done
 "$promtool" check metrics <"$work/metrics"

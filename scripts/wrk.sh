@@ -3,8 +3,9 @@
 #
 #     scripts/wrk.sh [ROUNDS] [SECONDS]       5 rounds of 3 seconds each unless said otherwise
 #
-# First a small axum server, once bare and once behind the layer, in one process. Then the platform: a gated route, with its
-# token, its decision and its entry in the audit log, beside /healthz, which has none of these. PLATFORM=no leaves it out.
+# First a small axum server, once bare and once behind the layer, in one process. Then the platform in the same way: one route,
+# one token, one handler and one database, with the layer (its decision, metrics and entry in the audit log) and without it.
+# PLATFORM=no leaves it out, SMALL=no the small server.
 # wrk is installed with apt-get if it is missing. TARGET_DIR says where to build.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -78,25 +79,26 @@ compare() {
         "$(sort -g "$data/ratios" | awk '{ printf "%s%.3f", (NR > 1) ? " " : "", $1 }')"
 }
 
-echo "A small axum server, with the layer and without"
-cargo build --release --quiet -p quickstart --example throughput
-"$CARGO_TARGET_DIR/release/examples/throughput" >"$data/small" 2>&1 &
-servers+=($!)
-wait_for "$data/small" '^gated'
-compare bare "$(awk '/^bare/ { print $2 }' "$data/small")/export/7" gated "$(awk '/^gated/ { print $2 }' "$data/small")/export/7"
+# start PACKAGE EXAMPLE [FEATURE]: builds an example that prints a bare and a gated address and starts it; sets `bare` and `gated`.
+start() {
+    cargo build --release --quiet -p "$1" --example "$2" ${3:+--features "$3"}
+    (cd "$data" && exec "$CARGO_TARGET_DIR/release/examples/$2") >"$data/$1" 2>&1 &
+    servers+=($!)
+    wait_for "$data/$1" '^gated'
+    bare=$(awk '/^bare/ { print $2 }' "$data/$1") gated=$(awk '/^gated/ { print $2 }' "$data/$1")
+}
+
+if [[ ${SMALL:-} != no ]]; then
+    echo "A small axum server, with the layer and without"
+    start quickstart throughput
+    compare bare "$bare/export/7" gated "$gated/export/7"
+fi
 
 [[ ${PLATFORM:-} == no ]] && exit
-printf '\nThe platform: a gated route beside one without token, decision and audit\n'
-cargo build --release --quiet -p platform
-port=$((20000 + RANDOM % 20000))
-(cd "$data" && exec env -u REDIS_URL -u JWT_SECRET -u CATALOG_PATH PLATFORM_DEV=1 RUST_LOG=warn BIND_ADDR="127.0.0.1:$port" \
-    DATABASE_URL="sqlite://$data/platform.db" "$CARGO_TARGET_DIR/release/platform") >"$data/platform" 2>&1 &
-servers+=($!)
-base=http://127.0.0.1:$port
-for _ in $(seq 200); do
-    curl -sf -o /dev/null "$base/readyz" && break
-    sleep 0.1
-done
-token=$(curl -sf "$base/dev/tokens" -H 'content-type: application/json' \
+printf '\nThe platform, with the layer and without: one route, with its token\n'
+unset REDIS_URL JWT_SECRET CATALOG_PATH
+export PLATFORM_DEV=1 RUST_LOG=warn BIND_ADDR=127.0.0.1:0 DATABASE_URL="sqlite://$data/platform.db"
+start platform with_and_without throughput
+token=$(curl -sf "$gated/dev/tokens" -H 'content-type: application/json' \
     -d '{"company":"pro-co","user":"ada"}' | sed 's/.*"token":"\([^"]*\)".*/\1/')
-compare /healthz "$base/healthz" gated "$base/v1/boardroom" "authorization: Bearer $token"
+compare bare "$bare/v1/boardroom" gated "$gated/v1/boardroom" "authorization: Bearer $token"

@@ -361,7 +361,7 @@ impl Entitlements {
         self.0.observer.as_ref().map(|_| Instant::now())
     }
 
-    fn observe(&self, event: &Event<'_>) {
+    pub(crate) fn observe(&self, event: &Event<'_>) {
         if let Some(observer) = &self.0.observer {
             observer.observe(event);
         }

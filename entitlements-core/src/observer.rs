@@ -1,5 +1,7 @@
 //! Observers: a synchronous hook that sees what the handle does, for metrics, traces and audit.
 
+mod turned_away;
+
 use std::fmt::Debug;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -18,6 +20,8 @@ use crate::request::Request;
 use crate::reservation::{CommitOutcome, Reservation, ReserveOutcome};
 use crate::store::StoreError;
 use crate::usage::{DebitOutcome, RecordOutcome};
+
+pub use turned_away::TurnedAway;
 
 /// Where the facts of a decision came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -211,6 +215,14 @@ pub enum Event<'a> {
         level: Amount,
         /// What became of it.
         outcome: LevelOutcome,
+    },
+    /// A request was answered without a decision; an adapter [tells](crate::Entitlements::turned_away) so.
+    TurnedAway {
+        /// The rule that the request matched, if it did: one of those that the adapter was built with, never what the
+        /// request says.
+        rule: Option<&'a str>,
+        /// Why.
+        why: TurnedAway,
     },
 }
 

@@ -7,7 +7,10 @@
 //! `UPSTREAM` is where requests go, `CATALOG_PATH` which catalog rules them (a small one without it), `BIND_ADDR` where it
 //! listens. The header `x-company` stands for what would authenticate in earnest; it is not forwarded.
 
+mod shutdown;
+
 use std::error::Error;
+use std::pin::pin;
 
 use bytes::Bytes;
 use entitlements_core::{Catalog, Entitlements};
@@ -25,6 +28,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
@@ -93,26 +97,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .map_response(|response: Response<Body>| response.map(|body| body.0))
         .service(service);
 
+    let end = shutdown::End::listen()?;
+    let mut asked_to_end = pin!(end.clone().asked());
     let address = std::env::var("BIND_ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
+    let connections = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => {
                 let (stream, _) = accepted?;
                 let service = TowerToHyperService::new(service.clone());
-                tokio::spawn(async move {
-                    let _ = auto::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
-                });
+                let server = auto::Builder::new(TokioExecutor::new());
+                let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+                let connection = connections.watch(connection);
+                tokio::spawn(async move { drop(connection.await) });
             }
-            stopped = tokio::signal::ctrl_c() => {
-                stopped?;
-                // What is owed is settled before the end.
-                gate.flush().await;
-                return Ok(());
-            }
+            () = &mut asked_to_end => break,
         }
     }
+    drop(listener);
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = end.overdue() => {}
+    }
+    shutdown::settle(&gate).await;
+    Ok(())
 }
 
 /// Passes a request on. What the upstream cannot answer is a 502, which the gate does not charge.

@@ -8,8 +8,11 @@
 //! `BIND_ADDR` says where it listens; without it a free port is taken and printed. The header stands for what would
 //! authenticate in earnest.
 
+mod shutdown;
+
 use std::convert::Infallible;
 use std::error::Error;
+use std::pin::pin;
 
 use bytes::Bytes;
 use entitlements_core::id::{CompanyId, PlanKey, SubscriptionId};
@@ -20,6 +23,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{ServiceBuilder, service_fn};
@@ -47,21 +51,36 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let gate =
         EntitlementLayer::builder(entitlements, header_trusted("x-company"), FailMode::Closed).build()?;
-    let service = ServiceBuilder::new().layer(gate).service(service_fn(answer));
+    let service = ServiceBuilder::new().layer(gate.clone()).service(service_fn(answer));
 
+    let end = shutdown::End::listen()?;
+    let mut asked_to_end = pin!(end.clone().asked());
     let address = std::env::var("BIND_ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("http://{}", listener.local_addr()?);
+    let connections = GracefulShutdown::new();
     loop {
-        let (stream, _) = listener.accept().await?;
-        let service = TowerToHyperService::new(service.clone());
-        tokio::spawn(async move {
-            // A connection that breaks concerns nobody but its client.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
-        });
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (stream, _) = accepted?;
+                let service = TowerToHyperService::new(service.clone());
+                let server = auto::Builder::new(TokioExecutor::new());
+                let connection = server.serve_connection(TokioIo::new(stream), service).into_owned();
+                let connection = connections.watch(connection);
+                // A connection that breaks concerns nobody but its client.
+                tokio::spawn(async move { drop(connection.await) });
+            }
+            () = &mut asked_to_end => break,
+        }
     }
+    drop(listener);
+    // Requests that take too long are cut off.
+    tokio::select! {
+        () = connections.shutdown() => {}
+        () = end.overdue() => {}
+    }
+    shutdown::settle(&gate).await;
+    Ok(())
 }
 
 async fn answer(_: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

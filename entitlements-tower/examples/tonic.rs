@@ -7,6 +7,8 @@
 //! It serves `acme.v1.Reports` at `BIND_ADDR`; without it a free port is taken and printed. The metadata `x-company` stands
 //! for what would authenticate in earnest. Denied calls end with `RESOURCE_EXHAUSTED` or `PERMISSION_DENIED`.
 
+mod shutdown;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
@@ -50,10 +52,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let gate = EntitlementLayer::builder(entitlements, header_trusted("x-company"), FailMode::Closed)
         .deny(GrpcStatus)
         .build()?;
+    let end = shutdown::End::listen()?;
     let address = std::env::var("BIND_ADDR").unwrap_or_else(|_| "127.0.0.1:0".to_owned());
     let incoming = TcpIncoming::bind(address.parse()?)?;
     println!("http://{}", incoming.local_addr()?);
-    Server::builder().layer(gate).add_service(ReportsServer).serve_with_incoming(incoming).await?;
+    let server = Server::builder().layer(gate.clone()).add_service(ReportsServer);
+    tokio::select! {
+        ended = server.serve_with_incoming_shutdown(incoming, end.clone().asked()) => ended?,
+        () = end.overdue() => {}
+    }
+    shutdown::settle(&gate).await;
     Ok(())
 }
 

@@ -82,7 +82,9 @@ impl<D> EntitlementLayerBuilder<D> {
     /// Names the routes that the application has, as `METHOD /path` or `/path`. A layer that has no rule for one of them is
     /// not built, and a catalog that takes such a rule away is not put in force: so no route is forgotten.
     ///
-    /// A route that everybody may use gets a rule without a feature.
+    /// A route that everybody may use gets a rule without a feature. So does one that a layer of its own gates
+    /// ([`require_feature`](crate::EntitlementLayer::require_feature)): this layer does not know of that one, and cannot prove
+    /// that it is there.
     ///
     /// ```
     /// use entitlements_core::{Catalog, Entitlements};

@@ -24,7 +24,8 @@ pub struct Charged {
     pub receipt: Option<Receipt>,
 }
 
-/// What a request has paid, in its extensions: for handlers, and for gates further in, which charge no meter twice.
+/// What a request has paid, in its extensions: for handlers, and for gates further in, which charge no meter twice. The first
+/// one decides how many units it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Charges(Vec<Charged>);
 

@@ -27,7 +27,8 @@ pub struct Coverage {
     /// Every rule in force.
     pub rules: Vec<RuleHits>,
     /// The patterns of routes that requests reached and that no rule matched. Only a router that says which pattern it
-    /// chose can be listed here; at most 1000 are kept.
+    /// chose can be listed here; at most 1000 are kept. What is gated by a layer of its own, or by the signature of its
+    /// handler, has no rule here and is listed.
     pub unruled: Vec<String>,
     /// Whether more patterns were seen than are kept.
     pub truncated: bool,

@@ -1,7 +1,8 @@
 //! Denials: why a request does not reach its handler.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use entitlements_core::{Decision, Reason};
+use entitlements_core::observer::TurnedAway;
+use entitlements_core::{Decision, Entitlements, Reason};
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
@@ -124,6 +125,27 @@ impl Denial {
             Self::Unavailable => Problem::unavailable(),
             Self::Internal => Problem::internal(),
         }
+    }
+
+    /// Tells the observers of a denial without a decision; the others they have seen.
+    #[cold]
+    pub(crate) fn tell(&self, entitlements: &Entitlements, rule: Option<&str>) {
+        if let Some(why) = self.turned_away() {
+            entitlements.turned_away(rule, why);
+        }
+    }
+
+    /// Why there is no decision, if there is none.
+    const fn turned_away(&self) -> Option<TurnedAway> {
+        Some(match self {
+            Self::NotEntitled { .. } => return None,
+            Self::Unauthenticated { .. } => TurnedAway::Unauthenticated,
+            Self::NoRule => TurnedAway::NoRule,
+            Self::IdempotencyConflict | Self::IdempotencyKeyWornOut => TurnedAway::IdempotencyConflict,
+            Self::InvalidIdempotencyKey | Self::Invalid { .. } => TurnedAway::Invalid,
+            Self::Unavailable => TurnedAway::Unavailable,
+            Self::Internal => TurnedAway::Internal,
+        })
     }
 }
 

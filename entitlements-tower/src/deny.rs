@@ -39,7 +39,11 @@ pub struct ProblemJson {
 }
 
 impl ProblemJson {
-    /// Answers with problems of the type `about:blank`.
+    /// Answers with problems of the type `about:blank`, whose `code` tells programs what they are.
+    ///
+    /// For that type RFC 9457 (section 4.2.1) recommends a `title` that is the phrase of the status, such as `Payment Required`.
+    /// The titles here say more than that. Whoever wants them to be by the letter gives each problem a type, with
+    /// [`type_base`](Self::type_base).
     #[must_use]
     pub const fn new() -> Self {
         Self { base: None, types: Vec::new() }

@@ -211,7 +211,7 @@ impl Gate {
     ) -> Begun<Allowed<'a>> {
         let Ok(found) = rules.of(&parts.method, &parts.uri, &parts.extensions) else {
             tracing::info!("denied: the path is that of one rule, and in another spelling that of another");
-            return Begun::Deny(read::two_rules());
+            return Begun::Deny(self.turned_away(read::two_rules()));
         };
         let Some(rule) = found else {
             self.0.table.watch.unmatched(RequestPath::matched_of(&parts.extensions));
@@ -219,7 +219,7 @@ impl Gate {
                 Unmatched::Allow => Begun::Pass,
                 Unmatched::Deny => {
                     tracing::info!("denied: no entitlement rule admits the request");
-                    Begun::Deny(Denial::NoRule)
+                    Begun::Deny(self.turned_away(Denial::NoRule))
                 }
             };
         };
@@ -231,10 +231,19 @@ impl Gate {
         let begun = span.in_scope(|| self.decide_by(rule, parts, &span, decision));
         match &begun {
             Begun::Ask(_) => {}
-            Begun::Deny(denial) => trace::ended(&span, Some(denial)),
+            Begun::Deny(denial) => {
+                trace::ended(&span, Some(denial));
+                denial.tell(&self.shared().entitlements, Some(&rule.label));
+            }
             Begun::Pass | Begun::Allowed(_) => trace::ended(&span, None),
         }
         begun
+    }
+
+    /// A denial by no rule, of which the observers are told.
+    fn turned_away(&self, denial: Denial) -> Denial {
+        denial.tell(&self.shared().entitlements, None);
+        denial
     }
 
     fn decide_by<'a>(

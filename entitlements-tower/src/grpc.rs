@@ -24,13 +24,13 @@ use crate::grpc_details;
 /// ```
 #[must_use]
 pub fn is_grpc(parts: &Parts) -> bool {
-    parts.method == Method::POST && subtype(parts).is_some()
+    parts.method == Method::POST && subtype(&parts.headers).is_some()
 }
 
 /// What follows `application/grpc` in the content type: nothing, or `-web`, `+proto` and the like.
-fn subtype(parts: &Parts) -> Option<&[u8]> {
+fn subtype(headers: &HeaderMap) -> Option<&[u8]> {
     let prefix = b"application/grpc";
-    let (head, rest) = parts.headers.get(CONTENT_TYPE)?.as_bytes().split_at_checked(prefix.len())?;
+    let (head, rest) = headers.get(CONTENT_TYPE)?.as_bytes().split_at_checked(prefix.len())?;
     let ends = matches!(rest.first(), None | Some(b'+' | b';' | b'-' | b' '));
     (ends && head.eq_ignore_ascii_case(prefix)).then_some(rest)
 }
@@ -53,8 +53,9 @@ pub(crate) fn code_of(denial: &Denial) -> u8 {
 
 /// A response that is a status alone ("Trailers-Only"): what would be in trailers is in the headers, and nothing follows.
 pub(crate) fn respond<B>(denial: &Denial, parts: &Parts, body: B) -> Response<B> {
-    let is_web =
-        subtype(parts).and_then(|rest| rest.get(..4)).is_some_and(|rest| rest.eq_ignore_ascii_case(b"-web"));
+    let is_web = subtype(&parts.headers)
+        .and_then(|rest| rest.get(..4))
+        .is_some_and(|rest| rest.eq_ignore_ascii_case(b"-web"));
     let mut response = Response::new(body);
     let headers = response.headers_mut();
     let kind = if is_web { "application/grpc-web" } else { "application/grpc" };
@@ -73,9 +74,12 @@ pub(crate) fn respond<B>(denial: &Denial, parts: &Parts, body: B) -> Response<B>
     response
 }
 
-/// What a finished call says about itself before its body: the code of gRPC, if it failed at once.
+/// What a finished call says about itself before its body: the code of gRPC, if it failed at once. To a response that is none
+/// of a call the header means nothing, whoever has put it there.
 pub(crate) fn status_in(headers: &HeaderMap) -> Option<u8> {
-    headers.get("grpc-status")?.to_str().ok()?.parse().ok()
+    let code = headers.get("grpc-status")?;
+    subtype(headers)?;
+    code.to_str().ok()?.parse().ok()
 }
 
 /// What a message may not hold as it is: all but printable ASCII, and the percent sign.

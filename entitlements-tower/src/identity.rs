@@ -51,7 +51,8 @@ impl fmt::Display for IdentityError {
             Self::MissingLayer { expected } => write!(
                 f,
                 "no `{expected}` in the request's extensions: the layer that authenticates must run before the \
-                 entitlement layer; with axum, add it after (below) the entitlement layer"
+                 entitlement layer; with axum, add it after (below) the entitlement layer, with tonic and \
+                 `ServiceBuilder` before (above) it, and make an interceptor a layer"
             ),
             Self::Malformed(why) => write!(f, "malformed identity: {why}"),
         }

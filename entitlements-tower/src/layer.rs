@@ -69,6 +69,12 @@ impl<D> EntitlementLayer<D> {
     /// Another layer for one route, which shares everything with this one but the rules: every request through it needs
     /// `feature`, for `action` or the action of its method.
     ///
+    /// Each of the two knows its own rules and no other. Where this layer is around the route as well, it takes the route for
+    /// one without a rule: it refuses it with `unmatched = "deny"`, misses it among the
+    /// [declared](crate::EntitlementLayerBuilder::declared) routes, and lists it in its [coverage](Self::coverage). A rule
+    /// without a feature for the route, such as `Rule::new("GET /csv")`, says that it is known; it passes here, and is gated
+    /// there.
+    ///
     /// # Errors
     ///
     /// [`RuleError`] when the catalog does not have the feature.
@@ -80,7 +86,8 @@ impl<D> EntitlementLayer<D> {
         self.with_rule(required(feature, action.into()))
     }
 
-    /// Another layer for one route, which shares everything with this one but the rules: it has only `rule`.
+    /// Another layer for one route, which shares everything with this one but the rules: it has only `rule`. What is said of
+    /// [`require_feature`](Self::require_feature) is true of it, too.
     ///
     /// # Errors
     ///

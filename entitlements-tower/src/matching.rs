@@ -37,9 +37,9 @@ impl<'a> RequestPath<'a> {
         let path = uri.path();
         let Some(original) = extensions.get::<axum::extract::OriginalUri>() else { return path };
         let original = original.0.path();
-        // Inside a nested router the prefix is cut off the request's own URI. If it is not the end of the original one,
+        // Inside a nested router the prefix is cut off the request's own URI. If that is not how it became what it is,
         // something has put another in its place, and by that the handler was chosen.
-        if original.ends_with(path) || path == "/" { original } else { path }
+        if path == original || is_nested(original, path, extensions) { original } else { path }
     }
 
     /// The pattern by which the router chose the handler: it cannot be known.
@@ -69,6 +69,15 @@ impl<'a> RequestPath<'a> {
         };
         first.into_iter().chain(second)
     }
+}
+
+/// Whether `path` is what a router left of the original one when it cut the prefix off that it is nested at.
+#[cfg(feature = "axum")]
+fn is_nested(original: &str, path: &str, extensions: &Extensions) -> bool {
+    let Some(prefix) = extensions.get::<axum::extract::NestedPath>() else { return false };
+    let segments = |path: &str| path.split('/').filter(|segment| !segment.is_empty()).count();
+    (original.ends_with(path) || path == "/")
+        && segments(original) == segments(prefix.as_str()) + segments(path)
 }
 
 /// What a path may be to the handler that was reached by it, other than the raw path.

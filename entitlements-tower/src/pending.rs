@@ -35,8 +35,12 @@ impl Pending {
         let span = asked.span.clone();
         let decide = async move {
             let (span, gate, known) = (asked.span.clone(), asked.gate.clone(), asked.known);
+            let rule = Arc::clone(&asked.rule);
             let decided = asked.decide().await.map_err(|denial| gate.shared().told(known, denial));
             trace::ended(&span, decided.as_ref().err());
+            if let Err(denial) = &decided {
+                denial.tell(&gate.shared().entitlements, Some(&rule.label));
+            }
             decided
         };
         Self(Box::pin(decide.instrument(span)))

@@ -13,7 +13,8 @@ use crate::denial::status_of;
 
 /// An error body in the form of RFC 9457, `application/problem+json`.
 ///
-/// The layer answers denials with it; applications can answer their own errors in the same form.
+/// The layer answers denials with it; applications can answer their own errors in the same form. Programs read the `code`;
+/// the `type` is `about:blank` unless it is [set](Self::type_uri), and the `title` is for people in either case.
 ///
 /// ```
 /// use entitlements_tower::Problem;

@@ -24,6 +24,8 @@ pub struct SettlementStats {
     pub failed: u64,
     /// Settlements that were lost because the queue was full; each was logged.
     pub dropped: u64,
+    /// Attempts that failed because a dependency was unavailable; they are repeated.
+    pub postponed: u64,
     /// Units that were used and could not be collected.
     pub uncollected: u64,
     /// Settlements that wait; after a flush, those whose dependencies are unavailable.
@@ -45,6 +47,7 @@ struct Inner {
     done: AtomicU64,
     failed: AtomicU64,
     dropped: AtomicU64,
+    postponed: AtomicU64,
     uncollected: AtomicU64,
     #[cfg(feature = "rt")]
     runtime: std::sync::OnceLock<tokio::runtime::Handle>,
@@ -80,6 +83,7 @@ impl Settlements {
             done: AtomicU64::new(0),
             failed: AtomicU64::new(0),
             dropped: AtomicU64::new(0),
+            postponed: AtomicU64::new(0),
             uncollected: AtomicU64::new(0),
             #[cfg(feature = "rt")]
             runtime: std::sync::OnceLock::new(),
@@ -162,6 +166,7 @@ impl Settlements {
             done: self.0.done.load(Ordering::Relaxed),
             failed: self.0.failed.load(Ordering::Relaxed),
             dropped: self.0.dropped.load(Ordering::Relaxed),
+            postponed: self.0.postponed.load(Ordering::Relaxed),
             uncollected: self.0.uncollected.load(Ordering::Relaxed),
             pending: u64::try_from(pending).unwrap_or(u64::MAX),
         }
@@ -231,7 +236,10 @@ impl Running {
                 inner.uncollected.fetch_add(uncollected, Ordering::Relaxed);
                 inner.unpark();
             }
-            Ran::Later => inner.park(job),
+            Ran::Later => {
+                inner.postponed.fetch_add(1, Ordering::Relaxed);
+                inner.park(job);
+            }
             Ran::Failed => {
                 inner.failed.fetch_add(1, Ordering::Relaxed);
             }

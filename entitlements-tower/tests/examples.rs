@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::JoinHandle;
 
 use tonic::client::Grpc;
@@ -17,6 +17,7 @@ use tonic_prost::ProstCodec;
 struct Running {
     child: Child,
     address: String,
+    says: BufReader<ChildStdout>,
 }
 
 impl Running {
@@ -31,10 +32,27 @@ impl Running {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let (mut line, mut says) = (String::new(), BufReader::new(child.stdout.take().unwrap()));
+        says.read_line(&mut line).unwrap();
         let address = line.trim().strip_prefix("http://").expect("the example prints its address").to_owned();
-        Self { child, address }
+        Self { child, address, says }
+    }
+
+    /// Asks it to end, as whoever runs servers does.
+    #[cfg(unix)]
+    fn ask_to_end(&self) {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    /// What it says last, when it has ended well.
+    #[cfg(unix)]
+    fn last_words(mut self) -> String {
+        let mut words = String::new();
+        self.says.read_to_string(&mut words).unwrap();
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+        words
     }
 
     /// The whole answer to a request of a company.
@@ -200,4 +218,55 @@ async fn a_tonic_service_is_gated_and_charged() {
     assert!(call(&channel, GENERATE, Some("other"), "sales").await.is_ok());
     let unknown = call(&channel, "/acme.v1.Reports/Delete", Some("acme"), "all").await.unwrap_err();
     assert_eq!(unknown.code(), Code::PermissionDenied);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_that_is_asked_to_end_closes_idle_connections_and_ends() {
+    let server = Running::start("hyper", &[]);
+    let mut idle = TcpStream::connect(&server.address).unwrap();
+    idle.write_all(b"GET /export HTTP/1.1\r\nhost: x\r\nx-company: acme\r\n\r\n").unwrap();
+    let mut answer = BufReader::new(idle.try_clone().unwrap());
+    let mut line = String::new();
+    answer.read_line(&mut line).unwrap();
+    assert_eq!(line, "HTTP/1.1 200 OK\r\n");
+    server.ask_to_end();
+    let mut rest = String::new();
+    answer.read_to_string(&mut rest).unwrap();
+    assert!(rest.ends_with("all of it\n"), "{rest}");
+    assert_eq!(server.last_words(), "settled: 0, left: 0\n");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_gateway_that_is_asked_to_end_finishes_what_is_under_way_and_settles_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let upstream = listener.local_addr().unwrap().to_string();
+    let gateway = Running::start("gateway", &[("UPSTREAM", &upstream)]);
+    let mut client = TcpStream::connect(&gateway.address).unwrap();
+    client.write_all(b"GET /a HTTP/1.1\r\nhost: x\r\nx-company: acme\r\n\r\n").unwrap();
+    let (mut forwarded, _) = listener.accept().unwrap();
+    gateway.ask_to_end();
+    // Nobody is let in any more, and who is in is still served.
+    while TcpStream::connect(&gateway.address).is_ok() {}
+    forwarded.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops").unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(status(&answer), "500", "{answer}");
+    assert!(answer.ends_with("oops"), "{answer}");
+    // The unit that was taken for it went back.
+    assert_eq!(gateway.last_words(), "settled: 1, left: 0\n");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_tonic_server_that_is_asked_to_end_settles_and_ends() {
+    let server = Running::start("tonic", &[]);
+    let address = format!("http://{}", server.address);
+    let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    call(&channel, "/acme.v1.Reports/Generate", Some("acme"), "broken").await.unwrap_err();
+    server.ask_to_end();
+    // The client is still connected.
+    assert_eq!(tokio::task::spawn_blocking(|| server.last_words()).await.unwrap(), "settled: 1, left: 0\n");
+    drop(channel);
 }

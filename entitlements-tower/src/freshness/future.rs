@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use entitlements_core::{Error, ErrorKind};
 use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
@@ -15,7 +14,7 @@ use super::tell;
 use crate::denial::Denial;
 use crate::deny::Deny;
 
-type Catching = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
+type Catching = Pin<Box<dyn Future<Output = Result<(), Denial>> + Send>>;
 
 pin_project! {
     /// The future of a response; made by [`FreshnessService`](super::FreshnessService).
@@ -69,10 +68,10 @@ where
                     let caught = ready!(catching.as_mut().poll(context));
                     // Taken once: a future is not polled again after it was ready.
                     let Some((mut service, request)) = waiting.take() else { return Poll::Pending };
-                    if let Err(error) = caught {
+                    if let Err(denial) = caught {
                         drop(service);
                         let (parts, _) = request.into_parts();
-                        return Poll::Ready(Ok(deny.respond(&denial(&error), &parts)));
+                        return Poll::Ready(Ok(deny.respond(&denial, &parts)));
                     }
                     State::Calling { inner: service.call(request) }
                 }
@@ -80,17 +79,6 @@ where
             };
             state.set(next);
         }
-    }
-}
-
-fn denial(error: &Error) -> Denial {
-    let cause = error as &dyn std::error::Error;
-    if error.kind() == ErrorKind::Unavailable {
-        tracing::warn!(error = cause, "a request cannot see what was written before");
-        Denial::Unavailable
-    } else {
-        tracing::error!(error = cause, "a request cannot see what was written before");
-        Denial::Internal
     }
 }
 

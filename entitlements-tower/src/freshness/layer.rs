@@ -4,13 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use entitlements_core::Entitlements;
+use entitlements_core::{Entitlements, Error, ErrorKind};
 use http::{Request, Response};
 use tower_layer::Layer;
 use tower_service::Service;
 
 use super::Freshness;
 use super::future::FreshnessFuture;
+use crate::denial::Denial;
 use crate::deny::{Deny, ProblemJson};
 use crate::identity::{Identify, Identity};
 
@@ -115,11 +116,27 @@ where
             return FreshnessFuture::calling(self.inner.call(request));
         };
         let freshness = freshness.clone();
-        let catching = Box::pin(async move { freshness.load(&company, revision).await });
+        let catching = Box::pin(async move {
+            let caught = freshness.load(&company, revision).await;
+            caught.map_err(|error| denial(&error, &freshness.0.entitlements))
+        });
         let fresh = self.inner.clone();
         let ready = std::mem::replace(&mut self.inner, fresh);
         FreshnessFuture::catching(catching, ready, request, Arc::clone(deny))
     }
+}
+
+fn denial(error: &Error, entitlements: &Entitlements) -> Denial {
+    let cause = error as &dyn std::error::Error;
+    let denial = if error.kind() == ErrorKind::Unavailable {
+        tracing::warn!(error = cause, "a request cannot see what was written before");
+        Denial::Unavailable
+    } else {
+        tracing::error!(error = cause, "a request cannot see what was written before");
+        Denial::Internal
+    };
+    denial.tell(entitlements, None);
+    denial
 }
 
 impl<D> Clone for FreshnessLayer<D> {

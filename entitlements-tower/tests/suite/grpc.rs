@@ -6,21 +6,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use entitlements_core::Catalog;
-use entitlements_core::testkit::fixtures::at;
-use entitlements_tower::{EntitlementLayer, FailMode, GrpcStatus, header_trusted};
+use entitlements_core::catalog::Charge;
+use entitlements_core::testkit::fixtures::{at, units};
+use entitlements_tower::{EntitlementLayer, FailMode, GrpcStatus, Rule, UsageReport, header_trusted};
 use futures_util::stream;
 use http::uri::PathAndQuery;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService};
+use tonic::service::interceptor::InterceptedService;
+use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
-use tonic::{Code, Request, Response, Status};
+use tonic::{Code, Request, Response, Status, Streaming};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
-use tower::{Service, service_fn};
+use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::store::Weather;
-use crate::world::{CATALOG, World};
+use crate::world::{CATALOG, World, of};
 
 #[derive(Clone, PartialEq, prost::Message)]
 struct Text {
@@ -58,6 +61,21 @@ impl Service<http::Request<Body>> for Echo {
                     Ok::<_, Status>(Response::new(stream::iter([first, outcome(request.into_inner().text)])))
                 });
                 return Ok(grpc.server_streaming(answer, request).await);
+            }
+            if request.uri().path().ends_with("/Upload") {
+                let answer = service_fn(async |request: Request<Streaming<Text>>| {
+                    let usage = request.extensions().get::<UsageReport>().cloned();
+                    let (mut messages, mut count) = (request.into_inner(), 0);
+                    while let Some(message) = messages.message().await? {
+                        count += 1;
+                        drop(message);
+                        if let Some(usage) = &usage {
+                            usage.report("tokens", count);
+                        }
+                    }
+                    Ok::<_, Status>(Response::new(Text { text: count.to_string() }))
+                });
+                return Ok(grpc.client_streaming(answer, request).await);
             }
             let answer = async |request: Request<Text>| outcome(request.into_inner().text).map(Response::new);
             Ok(grpc.unary(service_fn(answer), request).await)
@@ -209,7 +227,7 @@ async fn the_details_of_a_denial_say_what_the_problem_says() {
 #[tokio::test]
 async fn a_message_survives_its_encoding() {
     let served = Served::new().await;
-    let rule = entitlements_tower::Rule::every_request().require("böard");
+    let rule = Rule::every_request().require("böard");
     let served = Served { layer: served.layer.with_rule(rule).unwrap(), ..served };
     let denied =
         http::Request::builder().header("x-company", "pro-co").header("content-type", "application/grpc");
@@ -269,5 +287,69 @@ async fn a_stream_that_has_begun_is_charged_however_it_ends() {
         assert_eq!(stream.message().await.is_ok(), is_whole, "{text}");
         drop(stream);
         assert_eq!(served.used().await, 1, "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_response_that_is_no_call_is_not_judged_by_a_header_of_calls() {
+    // A proxy may pass on whatever its upstream says, or the caller makes it say.
+    for (status, grpc_status, content_type, used) in [
+        (200, "13", "text/plain", 1),
+        (500, "0", "text/plain", 0),
+        (500, "0", "application/grpcish", 0),
+        (200, "13", "application/grpc", 0),
+        (200, "13", "application/grpc-web+proto", 0),
+    ] {
+        let world = World::new().await;
+        let layer = world.layer();
+        let service = tower::Layer::layer(
+            &layer,
+            crate::probe::Probe::new(move |_| async move {
+                let response = http::Response::builder().status(status).header("grpc-status", grpc_status);
+                Ok(response.header("content-type", content_type).body(String::new()).unwrap())
+            }),
+        );
+        let request = crate::world::request("POST", "/reports/1", "starter-co");
+        service.oneshot(request).await.unwrap();
+        layer.flush().await;
+        assert_eq!(world.used("starter-co", "reports").await, used, "{status} {grpc_status} {content_type}");
+    }
+}
+
+#[tokio::test]
+async fn an_interceptor_says_who_calls_as_a_layer_before_the_gate_and_not_as_one_of_the_service() {
+    let world = World::new().await;
+    let rule = Rule::new("/acme.Echo/Boardroom").require("boardroom");
+    let gate = world.builder(FailMode::Closed).rules([rule]).deny(GrpcStatus).build().unwrap();
+    let authenticate = |mut call: Request<()>| {
+        call.extensions_mut().insert(of("pro-co"));
+        Ok::<_, Status>(call)
+    };
+    let message = || Body::new(http_body_util::Full::from(&b"\0\0\0\0\x04\n\x02ok"[..]));
+    let call = || http::Request::post("/acme.Echo/Boardroom").body(message()).unwrap();
+    let layers = ServiceBuilder::new().layer(InterceptorLayer::new(authenticate)).layer(gate.clone());
+    let early = layers.service(Echo).oneshot(call()).await.unwrap();
+    // The status of a call that succeeds comes after its message.
+    assert!(!early.headers().contains_key("grpc-status"), "{:?}", early.headers());
+    let routes = Routes::new(InterceptedService::new(Echo, authenticate));
+    let late = ServiceBuilder::new().layer(gate).service(routes).oneshot(call()).await.unwrap();
+    assert_eq!(late.headers()["grpc-status"], "13");
+}
+
+#[tokio::test]
+async fn a_caller_who_breaks_its_stream_pays_what_was_reported() {
+    // To tonic a message that cannot be decoded is an error of the server: what was charged on admission goes back.
+    for (charge, meter, used) in [(Charge::Actual, "tokens", 2), (Charge::Admit, "reports", 0)] {
+        let world = World::new().await;
+        let rule = Rule::new("/acme.Echo/Upload").consume_units(meter, units(3), charge);
+        let gate = world.builder(FailMode::Closed).rules([rule]).deny(GrpcStatus).build().unwrap();
+        let messages = b"\0\0\0\0\x04\n\x02ok\0\0\0\0\x04\n\x02ok\0\0\0\0\x01\xff";
+        let body = Body::new(http_body_util::Full::from(&messages[..]));
+        let mut call = http::Request::post("/acme.Echo/Upload").body(body).unwrap();
+        call.extensions_mut().insert(of("starter-co"));
+        let answer = ServiceBuilder::new().layer(gate.clone()).service(Echo).oneshot(call).await.unwrap();
+        assert_eq!(answer.headers()["grpc-status"], "13");
+        gate.flush().await;
+        assert_eq!(world.used("starter-co", meter).await, used, "{charge:?}");
     }
 }

@@ -32,6 +32,7 @@ mod streams;
 #[cfg(feature = "axum")]
 mod tonic_mounts;
 mod traces;
+mod turned_away;
 #[cfg(feature = "axum")]
 mod typed;
 mod warm;

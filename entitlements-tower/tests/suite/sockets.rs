@@ -76,6 +76,12 @@ pub(crate) async fn handle(mut request: Request<Incoming>) -> Result<Response<Bo
             let chunks = stream::iter([Ok(Bytes::from("a")), Err(io::Error::other("the body breaks"))]);
             answer(200, streaming(chunks))
         }
+        "panicking-body" => {
+            report(7);
+            let chunks = stream::once(async { Ok(Bytes::from("a")) });
+            let rest = stream::once(async { panic!("the body panics") });
+            answer(200, streaming(chunks.chain(rest).inspect(move |_| drop(usage.clone()))))
+        }
         "panic" => panic!("the handler panics"),
         "upload" => match request.body_mut().collect().await {
             Ok(whole) => answer(200, Body(whole.map_err(|never| match never {}).boxed_unsync())),
@@ -222,6 +228,7 @@ async fn each_end_of_a_request_is_charged_as_its_rule_says() {
         // What was reported until then was used.
         (&post, "endless", LeavesInTheBody, 1, 1, 7),
         (&post, "broken-body", Reads, 1, 1, 7),
+        (&post, "panicking-body", Reads, 1, 1, 7),
         // The head was not there yet: only `success` gives back, because the client controls when it leaves.
         (&post, "never", LeavesBeforeTheHead, 1, 0, 10),
         (&post, "panic", Reads, 0, 0, 0),

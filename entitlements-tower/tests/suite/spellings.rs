@@ -8,7 +8,7 @@ use axum::http::Uri;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngAlgorithm, RngSeed, TestRunner};
 
-use crate::mounts::{Reached, mounts, send};
+use crate::mounts::mounted::{Reached, mounts, send};
 use crate::tonic_mounts::tonic_mounts;
 use crate::world::World;
 

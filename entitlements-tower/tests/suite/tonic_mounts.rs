@@ -11,7 +11,7 @@ use tonic::server::NamedService;
 use tonic::service::Routes;
 use tower::{Layer, Service, ServiceBuilder};
 
-use crate::mounts::{App, Reached, send};
+use crate::mounts::mounted::{App, Reached, send};
 use crate::world::World;
 
 /// Its methods are found by the whole raw path, as in the code that tonic generates.

@@ -68,10 +68,22 @@ impl App {
 /// Every route of the platform.
 pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router {
     let api = api::router(app).layer(Extension(gate.clone()));
-    let mut router = Router::new().merge(health::router()).merge(gateway::router(app, gate)).merge(api);
+    let mut router =
+        Router::new().merge(health::router(gate.clone())).merge(gateway::router(app, gate)).merge(api);
     if app.development.is_some() {
         router = router.merge(development::router());
     }
+    complete(app, router)
+}
+
+/// The routes of the gateway alone, without its gate.
+#[cfg(feature = "throughput")]
+pub(crate) fn ungated(app: &Arc<App>, decision: entitlements_core::Decision) -> Router {
+    complete(app, gateway::ungated(app, decision))
+}
+
+/// What is around every route.
+fn complete(app: &Arc<App>, router: Router<Arc<App>>) -> Router {
     router
         .fallback(async || Rejection::not_found("there is nothing at this path"))
         .layer(from_fn(problem::place))

@@ -7,6 +7,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::middleware::Next;
 use axum::response::Response;
+use entitlements_core::observer::TurnedAway;
 
 use crate::app::App;
 use crate::caller::Caller;
@@ -19,7 +20,9 @@ pub(crate) async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Rejection> {
-    let caller = caller(&app.tokens, request.headers())?;
+    // The gate never sees these, so they are counted here.
+    let caller = caller(&app.tokens, request.headers())
+        .inspect_err(|_| app.entitlements.turned_away(None, TurnedAway::Unauthenticated))?;
     let extensions = request.extensions_mut();
     extensions.insert(caller.subject());
     extensions.insert(caller);

@@ -27,6 +27,20 @@ const DEFAULT_OUT: u32 = 200;
 
 /// The routes, behind authentication and the gate.
 pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router<Arc<App>> {
+    authenticated(app, routes().route_layer(gate))
+}
+
+/// The routes, behind authentication alone: whoever asks, their handlers are told of `decision`.
+#[cfg(feature = "throughput")]
+pub(crate) fn ungated(app: &Arc<App>, decision: Decision) -> Router<Arc<App>> {
+    authenticated(app, routes().route_layer(Extension(decision)))
+}
+
+fn authenticated(app: &Arc<App>, routes: Router<Arc<App>>) -> Router<Arc<App>> {
+    routes.route_layer(app.freshness.clone()).route_layer(from_fn_with_state(Arc::clone(app), authenticate))
+}
+
+fn routes() -> Router<Arc<App>> {
     let handlers = |path: &str| -> MethodRouter<Arc<App>> {
         match path {
             GENERATE_REPORT => get(show).post(generate_report),
@@ -38,9 +52,6 @@ pub(crate) fn router(app: &Arc<App>, gate: EntitlementLayer) -> Router<Arc<App>>
         .iter()
         .fold(Router::new(), |router, route| router.route(route.path, handlers(route.path)))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
-        .route_layer(gate)
-        .route_layer(app.freshness.clone())
-        .route_layer(from_fn_with_state(Arc::clone(app), authenticate))
 }
 
 /// What a demonstration route answers.

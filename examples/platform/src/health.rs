@@ -8,8 +8,9 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Extension, Json, Router};
 use entitlements_core::id::CompanyId;
+use entitlements_tower::EntitlementLayer;
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -23,12 +24,13 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A company that does not exist.
 const PROBE: &str = "readiness-probe";
 
-pub(crate) fn router() -> Router<Arc<App>> {
+pub(crate) fn router(gate: EntitlementLayer) -> Router<Arc<App>> {
     Router::new()
         .route("/healthz", get(live))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .method_not_allowed_fallback(async || Rejection::wrong_method())
+        .layer(Extension(gate))
 }
 
 async fn live() -> Json<Value> {
@@ -64,9 +66,13 @@ async fn store_answers(app: &App) -> bool {
     }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+async fn metrics(
+    State(app): State<Arc<App>>,
+    Extension(gate): Extension<EntitlementLayer>,
+) -> impl IntoResponse {
     let text = app.metrics.text()
         + &Metrics::audit_text(&app.audit.stats())
+        + &Metrics::settlement_text(&gate.settlements())
         + &Metrics::cache_text(
             &app.entitlements.cache_stats(),
             app.redis.as_ref().map(|redis| redis.health()),

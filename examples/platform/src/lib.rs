@@ -40,6 +40,8 @@ mod signals;
 mod start_error;
 mod stripe_config;
 mod token;
+#[cfg(feature = "throughput")]
+mod ungated;
 mod written;
 
 pub use config::Config;

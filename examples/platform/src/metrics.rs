@@ -6,11 +6,12 @@ use std::sync::Arc;
 use billing_stripe::UsageProgress;
 use entitlements_core::audit::AuditStats;
 use entitlements_core::bus::Change;
-use entitlements_core::observer::{Event, Observer, Tier};
+use entitlements_core::observer::{Event, Observer, Tier, TurnedAway};
 use entitlements_core::reservation::{CommitOutcome, ReserveOutcome};
 use entitlements_core::usage::{DebitOutcome, RecordOutcome};
 use entitlements_core::{CacheStats, Decision, Reason};
 use entitlements_redis::RedisHealth;
+use entitlements_tower::SettlementStats;
 use prometheus::{
     Encoder, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
 };
@@ -28,6 +29,7 @@ pub(crate) struct Metrics {
     invalidations: IntCounterVec,
     store_errors: IntCounter,
     debits: IntCounterVec,
+    turned_away: IntCounterVec,
     webhooks: IntCounterVec,
     notices: IntCounterVec,
     usage: IntCounterVec,
@@ -65,6 +67,13 @@ impl Metrics {
                 Opts::new("entitlements_debits_total", "Debits of meters, by outcome."),
                 &["outcome"],
             )?,
+            turned_away: IntCounterVec::new(
+                Opts::new(
+                    "entitlements_turned_away_total",
+                    "Requests that were answered without a decision, by why.",
+                ),
+                &["why"],
+            )?,
             webhooks: IntCounterVec::new(
                 Opts::new("billing_webhook_events_total", "Webhooks, by what became of them."),
                 &["outcome"],
@@ -82,6 +91,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.seconds.clone()))?;
         metrics.registry.register(Box::new(metrics.store_errors.clone()))?;
         metrics.registry.register(Box::new(metrics.debits.clone()))?;
+        metrics.registry.register(Box::new(metrics.turned_away.clone()))?;
         metrics.registry.register(Box::new(metrics.shared.clone()))?;
         metrics.registry.register(Box::new(metrics.invalidations.clone()))?;
         metrics.registry.register(Box::new(metrics.webhooks.clone()))?;
@@ -90,6 +100,9 @@ impl Metrics {
         // A counter that is there from the start makes the first event visible as a change.
         for outcome in ["recorded", "duplicate", "conflict", "refused"] {
             metrics.debits.with_label_values(&[outcome]);
+        }
+        for why in TurnedAway::ALL {
+            metrics.turned_away.with_label_values(&[why.as_str()]);
         }
         for tier in Tier::ALL {
             metrics.seconds.with_label_values(&[tier.as_str()]);
@@ -159,6 +172,27 @@ impl Metrics {
         )
     }
 
+    /// What became of the refunds and late charges of the gate, as Prometheus reads it.
+    pub(crate) fn settlement_text(stats: &SettlementStats) -> String {
+        format!(
+            "# HELP entitlements_settlements_total Refunds and late charges, by what became of them.\n\
+             # TYPE entitlements_settlements_total counter\n\
+             entitlements_settlements_total{{outcome=\"done\"}} {}\n\
+             entitlements_settlements_total{{outcome=\"failed\"}} {}\n\
+             entitlements_settlements_total{{outcome=\"dropped\"}} {}\n\
+             # HELP entitlements_settlement_failures_total Attempts to settle that failed; they are repeated.\n\
+             # TYPE entitlements_settlement_failures_total counter\n\
+             entitlements_settlement_failures_total {}\n\
+             # HELP entitlements_settlements_waiting Refunds and late charges that wait to be done.\n\
+             # TYPE entitlements_settlements_waiting gauge\n\
+             entitlements_settlements_waiting {}\n\
+             # HELP entitlements_uncollected_units_total Units that were used and could not be charged.\n\
+             # TYPE entitlements_uncollected_units_total counter\n\
+             entitlements_uncollected_units_total {}\n",
+            stats.done, stats.failed, stats.dropped, stats.postponed, stats.pending, stats.uncollected
+        )
+    }
+
     /// How the caches do, as Prometheus reads it.
     pub(crate) fn cache_text(process: &CacheStats, redis: Option<RedisHealth>) -> String {
         let mut text = format!(
@@ -224,6 +258,7 @@ impl Observer for Metrics {
                 self.invalidations.with_label_values(&[what]).inc();
             }
             Event::Loaded { error: Some(_), .. } => self.store_errors.inc(),
+            Event::TurnedAway { why, .. } => self.turned_away.with_label_values(&[why.as_str()]).inc(),
             _ => {
                 if let Some(outcome) = debit(event) {
                     self.debits.with_label_values(&[outcome]).inc();

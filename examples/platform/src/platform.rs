@@ -41,7 +41,7 @@ const LAST_REQUESTS: Duration = Duration::from_secs(10);
 /// A platform that listens, and does not answer yet.
 #[derive(Debug)]
 pub struct Platform {
-    app: Arc<App>,
+    pub(crate) app: Arc<App>,
     gate: EntitlementLayer,
     listener: TcpListener,
     address: SocketAddr,
@@ -209,8 +209,7 @@ impl Platform {
                 tracing::error!(error = chain(&error), "a background task failed");
             }
         }
-        let settled = self.gate.flush().await;
-        tracing::debug!(?settled, "refunds and late charges are done");
+        settle(&self.gate).await;
         // Whatever was decided until now, refunds and late charges included, is written down.
         self.app.audit.close();
         if let Err(error) = auditing.await {
@@ -233,6 +232,17 @@ async fn overdue(mut stopped: watch::Receiver<bool>) {
         std::future::pending::<()>().await;
     }
     tokio::time::sleep(LAST_REQUESTS).await;
+}
+
+/// Does the refunds and late charges that are left. What cannot be done now is lost with the process.
+async fn settle(gate: &EntitlementLayer) {
+    let settled = tokio::time::timeout(LAST_REQUESTS, gate.flush()).await;
+    let settled = settled.unwrap_or_else(|_| gate.settlements());
+    if settled.pending > 0 || settled.dropped > 0 || settled.failed > 0 {
+        tracing::error!(?settled, "some refunds and late charges are not done");
+    } else {
+        tracing::debug!(?settled, "refunds and late charges are done");
+    }
 }
 
 /// The gate: the rules of the catalog, and one for each route that it leaves open.

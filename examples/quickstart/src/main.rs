@@ -1,7 +1,10 @@
 //! The first minute: a web server whose routes are sold. Everything is in memory; nothing needs to be installed.
 
 use std::error::Error;
+use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Path;
@@ -73,6 +76,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let entitlements = Entitlements::builder(Catalog::parse("catalog.toml", CATALOG)?).build();
     let (app, gate) = app(&entitlements)?;
     let address: SocketAddr = std::env::var("BIND_ADDR").as_deref().unwrap_or("127.0.0.1:3000").parse()?;
+    let asked_to_end = asked_to_end()?;
     let listener = tokio::net::TcpListener::bind(address).await?;
     let address = listener.local_addr()?;
     tracing::warn!("whoever sends the header `x-company` is that company: for demonstrations only");
@@ -80,9 +84,32 @@ async fn main() -> Result<(), Box<dyn Error>> {
     println!("  not in plan   curl -i -H 'x-company: acme' http://{address}/export");
     println!("  three a month curl -i -H 'x-company: acme' -X POST http://{address}/reports/sales");
     println!("  nobody        curl -i http://{address}/dashboard");
-    axum::serve(listener, app).with_graceful_shutdown(async { drop(tokio::signal::ctrl_c().await) }).await?;
-    gate.flush().await;
+    axum::serve(listener, app).with_graceful_shutdown(asked_to_end).await?;
+    // What is owed is settled before the end, if that does not take too long.
+    let settled = tokio::time::timeout(Duration::from_secs(10), gate.flush()).await;
+    let settled = settled.unwrap_or_else(|_| gate.settlements());
+    println!("  settled       {} refunds and late charges; {} are left", settled.done, settled.pending);
     Ok(())
+}
+
+/// Ready when ctrl-c or SIGTERM asks the process to end.
+#[cfg(unix)]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Ready when ctrl-c asks the process to end.
+#[cfg(not(unix))]
+fn asked_to_end() -> io::Result<impl Future<Output = ()>> {
+    Ok(async { drop(tokio::signal::ctrl_c().await) })
 }
 
 #[cfg(test)]

@@ -121,11 +121,14 @@ async fn health_and_metrics_need_no_token_and_name_no_company() {
     assert_eq!((live.status, live.json()["status"].as_str()), (200, Some("ok")));
     let ready = server.send("GET", "/readyz", None, None).await;
     assert_eq!((ready.status, ready.json()["store"].as_str()), (200, Some("ok")));
+    server.send("GET", "/v1/forecast", None, None).await.problem(401, "unauthenticated");
     let metrics = server.send("GET", "/metrics", None, None).await;
     assert_eq!(metrics.status, 200);
     assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
     let expected =
         r#"entitlements_decisions_total{feature="forecast",outcome="deny",reason="no_subscription"} 1"#;
+    assert!(metrics.body.contains(expected), "{}", metrics.body);
+    let expected = "entitlements_turned_away_total{why=\"unauthenticated\"} 1\n";
     assert!(metrics.body.contains(expected), "{}", metrics.body);
     assert!(!metrics.body.contains("secretive-co"), "{}", metrics.body);
 }

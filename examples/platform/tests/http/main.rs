@@ -28,6 +28,8 @@ mod lists;
 mod policies;
 #[cfg(test)]
 mod support;
+#[cfg(all(test, feature = "throughput"))]
+mod throughput;
 #[cfg(test)]
 mod two_processes;
 #[cfg(test)]

@@ -35,24 +35,36 @@ impl Server {
     }
 
     async fn in_folder(folder: Arc<TempDir>, variables: Vec<(String, String)>) -> Self {
-        let database = format!("sqlite://{}", folder.path().join("data/platform.db").display());
-        let fixed = [
-            ("BIND_ADDR", "127.0.0.1:0"),
-            ("DATABASE_URL", &database),
-            ("JWT_SECRET", SECRET),
-            ("PLATFORM_DEV", "1"),
-            // What is tested is the same on a machine that is busy.
-            ("ENTITLEMENT_DEADLINE_MS", "10000"),
-        ];
-        let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let environment: Environment = fixed.into_iter().chain(variables.clone()).collect();
-        let platform = Platform::open(Config::read(environment).unwrap()).await.unwrap();
+        let platform = open(&folder, &variables).await;
+        Self::serve(platform, folder, variables)
+    }
+
+    /// One, and where its gateway answers without the gate.
+    #[cfg(feature = "throughput")]
+    pub(crate) async fn beside_a_bare_one(company: &str, feature: &str) -> (Self, SocketAddr) {
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let platform = open(&folder, &[]).await;
+        let company = entitlements_core::id::CompanyId::new(company).unwrap();
+        let subject = entitlements_core::Subject::company(company);
+        let bare = platform.ungated(&subject, feature).await.unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(axum::serve(listener, bare).into_future());
+        (Self::serve(platform, folder, Vec::new()), address)
+    }
+
+    fn serve(platform: Platform, folder: Arc<TempDir>, variables: Vec<(String, String)>) -> Self {
         let address = platform.address();
         let (stop, stopped) = oneshot::channel();
         let end = async move {
             let _ = stopped.await;
         };
         Self { address, stop, serving: tokio::spawn(platform.serve(end)), folder, variables }
+    }
+
+    #[cfg(feature = "throughput")]
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Ends it as a signal would, and starts another one on the same data.
@@ -114,10 +126,31 @@ impl Server {
     }
 }
 
+/// A platform in development mode, on a free port.
+async fn open(folder: &TempDir, variables: &[(String, String)]) -> Platform {
+    let database = format!("sqlite://{}", folder.path().join("data/platform.db").display());
+    let fixed = [
+        ("BIND_ADDR", "127.0.0.1:0"),
+        ("DATABASE_URL", &database),
+        ("JWT_SECRET", SECRET),
+        ("PLATFORM_DEV", "1"),
+        // What is tested is the same on a machine that is busy.
+        ("ENTITLEMENT_DEADLINE_MS", "10000"),
+    ];
+    let fixed = fixed.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let environment: Environment = fixed.into_iter().chain(variables.iter().cloned()).collect();
+    Platform::open(Config::read(environment).unwrap()).await.unwrap()
+}
+
 /// The page at an address on this machine.
 pub(crate) async fn fetch(url: &str) -> Response {
+    fetch_as(url, "").await
+}
+
+/// The same with these headers.
+pub(crate) async fn fetch_as(url: &str, headers: &str) -> Response {
     let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
-    let head = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
+    let head = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n{headers}\r\n");
     exchange(host.parse().unwrap(), head, Vec::new()).await
 }
 

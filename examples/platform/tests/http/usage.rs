@@ -140,3 +140,28 @@ async fn a_company_without_facts_has_an_empty_list() {
     let list = server.send("GET", &format!("{USAGE}/nobody-co"), Some(&token), None).await;
     assert_eq!((list.status, list.json()), (200, json!({"items": [], "next": null})));
 }
+
+#[tokio::test]
+async fn metrics_tell_what_became_of_late_charges() {
+    let server = Server::start().await;
+    let token = server.member("pro-co").await;
+    let metrics = async || server.send("GET", "/metrics", None, None).await.body;
+    let before = metrics().await;
+    for line in ["{outcome=\"done\"} 0\n", "{outcome=\"failed\"} 0\n", "{outcome=\"dropped\"} 0\n"] {
+        assert!(before.contains(&format!("entitlements_settlements_total{line}")), "{line} in {before}");
+    }
+    for name in ["entitlements_settlement_failures_total", "entitlements_uncollected_units_total"] {
+        assert!(before.contains(&format!("{name} 0\n")), "{name} in {before}");
+    }
+    let response = server.send("POST", "/v1/gen-ai", Some(&token), Some(&json!({"inputTokens": 7}))).await;
+    assert_eq!(response.status, 200, "{response:?}");
+    // It is settled off the request path.
+    let mut text = String::new();
+    for _ in 0..1000 {
+        text = metrics().await;
+        if text.contains("entitlements_settlements_waiting 0\n") {
+            break;
+        }
+    }
+    assert!(text.contains("entitlements_settlements_total{outcome=\"done\"} 1\n"), "{text}");
+}
