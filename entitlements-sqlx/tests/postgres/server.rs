@@ -5,10 +5,12 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use entitlements_sqlx::{PostgresConfig, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::ground::Ground;
 
 /// The URL of the server, with more parameters.
 pub(crate) fn url(parameters: &str) -> String {
@@ -73,6 +75,13 @@ pub(crate) async fn in_schema(schema: &str) -> PostgresStore {
     PostgresStore::connect(&config(schema)).await.unwrap()
 }
 
+/// A store whose connections can be told from all others: their name is that of the schema.
+pub(crate) async fn named(schema: &str, connections: u32) -> PostgresStore {
+    let url = url(&format!("search_path={schema}&application_name={schema}"));
+    let config = PostgresConfig::from_url(&url).unwrap().with_connections(connections);
+    PostgresStore::connect(&config).await.unwrap()
+}
+
 /// Another program's connection to a schema.
 pub(crate) async fn stranger(schema: &str) -> PgConnection {
     let url = url(&format!("options[search_path]={schema}"));
@@ -87,4 +96,50 @@ pub(crate) async fn meddle(schema: &str, statements: &str) {
 /// Runs statements over a connection.
 pub(crate) async fn run(connection: &mut PgConnection, statements: &str) {
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection).await.unwrap();
+}
+
+/// A schema of its own.
+pub(crate) struct InSchema(String);
+
+impl InSchema {
+    pub(crate) fn new() -> Self {
+        Self(new_schema())
+    }
+
+    pub(crate) fn schema(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Ground for InSchema {
+    type Store = PostgresStore;
+
+    async fn open(&self) -> PostgresStore {
+        named(&self.0, 2).await
+    }
+
+    async fn close(&self, store: PostgresStore) {
+        store.close().await;
+        self.quiet().await;
+    }
+
+    /// The server goes on with a statement whose client has gone, and notices it when that has ended.
+    async fn quiet(&self) {
+        let mut connection = stranger(&self.0).await;
+        let waiting = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let working: i64 =
+                    sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
+                        .bind(&self.0)
+                        .fetch_one(&mut connection)
+                        .await
+                        .unwrap();
+                if working == 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        waiting.await.expect("the server works for nobody");
+    }
 }
