@@ -7,8 +7,12 @@ use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use entitlements_sqlx::{PostgresConfig, PostgresStore};
+use entitlements_core::ManualClock;
+use entitlements_core::decision_cache::DecisionCache;
+use entitlements_core::testkit::fixtures::now;
+use entitlements_sqlx::{PostgresConfig, PostgresDecisionCache, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::Mutex;
 
 use crate::ground::Ground;
 
@@ -99,15 +103,19 @@ pub(crate) async fn run(connection: &mut PgConnection, statements: &str) {
 }
 
 /// A schema of its own.
-pub(crate) struct InSchema(String);
+pub(crate) struct InSchema {
+    schema: String,
+    /// Looks what the server does.
+    watch: Mutex<Option<PgConnection>>,
+}
 
 impl InSchema {
     pub(crate) fn new() -> Self {
-        Self(new_schema())
+        Self { schema: new_schema(), watch: Mutex::new(None) }
     }
 
     pub(crate) fn schema(&self) -> &str {
-        &self.0
+        &self.schema
     }
 }
 
@@ -115,7 +123,11 @@ impl Ground for InSchema {
     type Store = PostgresStore;
 
     async fn open(&self) -> PostgresStore {
-        named(&self.0, 2).await
+        named(&self.schema, 2).await
+    }
+
+    async fn beside(&self) -> PostgresStore {
+        in_schema(&self.schema).await
     }
 
     async fn close(&self, store: PostgresStore) {
@@ -125,13 +137,17 @@ impl Ground for InSchema {
 
     /// The server goes on with a statement whose client has gone, and notices it when that has ended.
     async fn quiet(&self) {
-        let mut connection = stranger(&self.0).await;
+        let mut watch = self.watch.lock().await;
+        if watch.is_none() {
+            *watch = Some(stranger(&self.schema).await);
+        }
+        let connection = watch.as_mut().unwrap();
         let waiting = tokio::time::timeout(Duration::from_secs(20), async {
             loop {
                 let working: i64 =
                     sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
-                        .bind(&self.0)
-                        .fetch_one(&mut connection)
+                        .bind(&self.schema)
+                        .fetch_one(&mut *connection)
                         .await
                         .unwrap();
                 if working == 0 {
@@ -141,5 +157,9 @@ impl Ground for InSchema {
             }
         });
         waiting.await.expect("the server works for nobody");
+    }
+
+    fn decisions(store: &PostgresStore) -> impl DecisionCache {
+        PostgresDecisionCache::new(store, ManualClock::at(now())).with_read_timeout(Duration::from_secs(10))
     }
 }

@@ -2,8 +2,12 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use entitlements_sqlx::{Durability, SqliteConfig, SqliteStore};
+use entitlements_core::ManualClock;
+use entitlements_core::decision_cache::DecisionCache;
+use entitlements_core::testkit::fixtures::now;
+use entitlements_sqlx::{Durability, SqliteConfig, SqliteDecisionCache, SqliteStore};
 use tempfile::TempDir;
 
 use crate::ground::Ground;
@@ -51,6 +55,10 @@ impl Ground for InFolder {
         in_file(&self.0).await
     }
 
+    async fn beside(&self) -> SqliteStore {
+        self.open().await
+    }
+
     /// Statements end before their connection does.
     async fn close(&self, store: SqliteStore) {
         store.close().await;
@@ -58,4 +66,8 @@ impl Ground for InFolder {
 
     /// What a process has begun ends with it.
     async fn quiet(&self) {}
+
+    fn decisions(store: &SqliteStore) -> impl DecisionCache {
+        SqliteDecisionCache::new(store, ManualClock::at(now())).with_read_timeout(Duration::from_secs(10))
+    }
 }

@@ -17,7 +17,10 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+#[path = "../common/given_up/mod.rs"]
 mod given_up;
+#[cfg(test)]
+mod given_up_here;
 #[cfg(test)]
 #[path = "../common/giving_up.rs"]
 mod giving_up;
