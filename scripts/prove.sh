@@ -10,7 +10,7 @@
 #     PROCESSES_FLIPS=10000       plans changed, while the network breaks;  PROCESSES_SEED=1, PROCESSES=2 of them
 #     PROCESSES_OUTAGE_MS=10000   how long each outage of Redis takes
 #     MODEL_OPERATIONS=1000000    operations on each database
-#     KILL_ROUNDS=100             processes killed, for each database; KILL_SEED=1
+#     KILL_ROUNDS=100             two processes killed in each, for each database; KILL_SEED=1
 #     PROPTEST_CASES=1000000      periods per property;         PROPTEST_RNG_SEED=1
 #     SPELLINGS=1000000           of paths, against every mount of the layer; SPELLINGS_SEED=1
 #     BILLING_ORDERS=all          orders of the webhooks of each story;  BILLING_SEED=1
@@ -44,7 +44,7 @@ processes() {
             --nocapture --exact stored::a_hundred_thousand_decisions_of_a_company_go_with_one_command
 }
 
-# Processes that are killed at any moment and started again with the same keys, on SQLite and on PostgreSQL.
+# Processes that share keys and limits, are killed at any moment and started again, on SQLite and on PostgreSQL.
 kill() {
     export KILL_ROUNDS=${KILL_ROUNDS:-100} KILL_SEED=${KILL_SEED:-1}
     local test=kill::nothing_is_lost_or_done_twice_when_a_process_is_killed

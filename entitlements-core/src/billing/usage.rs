@@ -169,7 +169,7 @@ pub struct UnsettledUsage {
 /// remembers since when it may have been reported, unless an earlier one is remembered.
 ///
 /// Records go with their company when that is erased, and, once nothing is left to do with them, with their receipt when
-/// that expires. Instants are kept to the microsecond.
+/// that expires; those that were still open then, when receipts expire the next time. Instants are kept to the microsecond.
 #[async_trait]
 pub trait UsageOutbox: Debug + Send + Sync + 'static {
     /// Says which meters are billed from now on: exactly these. Records that there are stay.

@@ -127,7 +127,7 @@ impl ErasureStore for MemoryStore {
         state.outbox.forget(company);
         let revision = state.change(company, |_| {});
         if let Some(company) = state.companies.get_mut(company) {
-            company.erased_at = Some(kept(at));
+            (company.erased_at, company.erased_revision) = (Some(kept(at)), Some(revision));
         }
         Ok(Some(revision))
     }
@@ -139,14 +139,15 @@ impl ErasureStore for MemoryStore {
         for company in state.companies.values_mut() {
             removed += company.receipts.extract_if(|_, receipt| receipt.at < before).count();
             removed += company.expire_reservations(before);
-            let Company { receipts, receipt_keys, .. } = company;
-            receipt_keys.retain(|_, key| receipts.contains_key(key));
+            // What is only held keeps its id for the receipt of its commit.
+            let Company { receipts, receipt_keys, reservation_keys, .. } = company;
+            receipt_keys.retain(|_, key| receipts.contains_key(key) || reservation_keys.contains_key(key));
         }
         state.outbox.expire(before);
-        let State { companies, billing, outbox, .. } = &mut *state;
+        let State { companies, billing, outbox, log, .. } = &mut *state;
         companies.retain(|name, company| {
             let is_old = company.erased_at.is_some_and(|erased| erased < before);
-            let is_named = billing.names(name) || outbox.names(name);
+            let is_named = billing.names(name) || outbox.names(name) || log.names(name);
             !(company.is_erased() && is_old) || is_named
         });
         Ok(u64::try_from(removed).unwrap_or(u64::MAX))

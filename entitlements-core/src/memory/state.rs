@@ -80,8 +80,10 @@ pub(super) struct Lease {
 #[derive(Default)]
 pub(super) struct Company {
     pub(super) revision: Revision,
-    /// When it was erased, if nothing was written about it since then but usage.
+    /// When it was erased, also if it has come back: what is older is nobody's.
     pub(super) erased_at: Option<DateTime<Utc>>,
+    /// The revision of its erasure: its own, if nothing was written about it since then but usage.
+    pub(super) erased_revision: Option<Revision>,
     pub(super) subscriptions: BTreeMap<SubscriptionId, Subscription>,
     pub(super) plan_changes: Vec<PlanChange>,
     pub(super) addons: BTreeMap<AddOnKey, u32>,
@@ -116,7 +118,7 @@ impl Gauge {
 impl Company {
     /// Whether nothing is left of it but the revision of its erasure.
     pub(super) fn is_erased(&self) -> bool {
-        self.erased_at.is_some()
+        self.erased_revision == Some(self.revision)
             && self.counters.is_empty()
             && self.receipts.is_empty()
             && self.gauges.is_empty()
@@ -216,7 +218,6 @@ impl State {
         let company = self.companies.entry(company.clone()).or_default();
         change(company);
         company.revision = revision;
-        company.erased_at = None;
         revision
     }
 

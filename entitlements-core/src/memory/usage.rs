@@ -127,6 +127,10 @@ impl GroupStore for MemoryStore {
             return Err(StoreError::new(StoreErrorKind::Unsupported, DEBIT));
         }
         let mut state = self.state();
+        let latest = debits.iter().map(|debit| kept(debit.at)).max();
+        if let (Some(company), Some(latest)) = (state.companies.get_mut(&first.company), latest) {
+            company.free_expired(latest);
+        }
         let (alerts, mut recorded, mut outcomes) = (state.alerts.len(), Vec::new(), Vec::new());
         for debit in debits {
             match take(&mut state, &kept_debit(debit), DEBIT) {
@@ -179,14 +183,14 @@ pub(super) fn take(
     if company.reservation_keys.contains_key(&debit.key) {
         return Ok(DebitOutcome::Conflict);
     }
-    if company.receipt_keys.contains_key(&debit.receipt) {
-        return Err(StoreError::new(StoreErrorKind::Internal, operation));
-    }
     if let Some(company) = state.companies.get_mut(&debit.company) {
         company.free_expired(debit.at);
     }
     let company = state.companies.get(&debit.company).unwrap_or(&none);
     let Some(additions) = additions(company, debit) else { return Ok(DebitOutcome::Refused) };
+    if company.receipt_keys.contains_key(&debit.receipt) {
+        return Err(StoreError::new(StoreErrorKind::Internal, operation));
+    }
 
     let company = state.companies.entry(debit.company.clone()).or_default();
     for addition in &additions {

@@ -194,7 +194,7 @@ pub trait PolicyStore: Debug + Send + Sync + 'static {
 ///   comes before it, oldest first; of the rest, what has been free the longest.
 /// * `refund` takes back what the receipt lists, once; a second refund changes nothing. An unknown receipt is `None`. The
 ///   key of a refunded receipt stays used.
-/// * A new key with the receipt id of another operation of the company is an error, and nothing changes.
+/// * A new key with the receipt id of another operation of the company is an error, unless it is refused, and nothing changes.
 /// * The end of a counter's period is that of the last debit.
 /// * `record` is one atomic step for all events of a company: all of them are counted, in their order, or it is an error and
 ///   nothing changes. Each is a debit [in full](Debit::in_full), so that none is refused for want of room, with receipt, alerts

@@ -60,7 +60,7 @@ impl Capabilities {
 }
 
 /// What a case needs, or all cases of a module do.
-const NEEDED: [(&str, Part); 13] = [
+const NEEDED: [(&str, Part); 17] = [
     ("gauge", Part::Gauges),
     ("reservation", Part::Reservations),
     ("record::the_key_of_a_reservation_conflicts", Part::Reservations),
@@ -68,12 +68,16 @@ const NEEDED: [(&str, Part); 13] = [
     ("audit", Part::Audit),
     ("erasure::erased_entries_stay_under_a_pseudonym", Part::Audit),
     ("erasure::late_entries_of_an_erased_company_are_nobodys", Part::Audit),
+    ("erasure::late_entries_of_a_company_that_came_back_are_nobodys", Part::Audit),
     ("erasure::retention_leaves_no_units_set_aside", Part::Reservations),
+    ("erasure::what_is_held_during_retention_can_be_given_back", Part::Reservations),
     ("erasure", Part::Erasure),
     ("billing::an_erasure_empties_the_events_of_its_customers", Part::Erasure),
     ("billing::an_erasure_keeps_nothing_but_invoices_and_customers", Part::Erasure),
     ("outbox::an_erasure_removes_billed_usage", Part::Erasure),
     ("outbox::settled_usage_expires", Part::Erasure),
+    ("group::the_latest_instant_of_a_group_decides_what_has_expired", Part::Reservations),
+    ("outbox::usage_that_is_settled_late_expires", Part::Erasure),
 ];
 
 /// The parts that a case needs and that a store does not do: each has to be refused instead.

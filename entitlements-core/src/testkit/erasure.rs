@@ -216,6 +216,25 @@ pub async fn late_entries_of_an_erased_company_are_nobodys(store: &impl Store) {
     assert_eq!(entries(store, "acme").await.len(), 1);
 }
 
+/// That holds also when the company has come back, and while entries of its new time are kept.
+pub async fn late_entries_of_a_company_that_came_back_are_nobodys(store: &impl Store) {
+    populate(store, "acme").await;
+    erased(store, "acme").await;
+    let day = TimeDelta::days(1);
+    let entry = |id: &str, at| {
+        let mut record = audited(id, "acme");
+        record.entry.at = at;
+        record
+    };
+    store.append(&[entry("new", now() + day)]).await.unwrap();
+    store.expire(now() + day).await.unwrap();
+    store.append(&[entry("late", now() - day)]).await.unwrap();
+    assert_eq!(entries(store, "acme").await.len(), 1);
+    store.put_addon(&company("acme"), &addon("pack", 1)).await.unwrap();
+    store.append(&[entry("later", now() - day)]).await.unwrap();
+    assert_eq!(entries(store, "acme").await.len(), 1);
+}
+
 /// Receipts that were kept long enough go, with their keys and refunds; what was counted stays.
 pub async fn old_receipts_expire(store: &impl Store) {
     let mut old = debit("acme", "old", 2, [monthly(5)]);
@@ -274,6 +293,19 @@ pub async fn retention_leaves_no_units_set_aside(store: &impl Store) {
     assert_eq!(used_in(&store.load(&acme, later).await.unwrap(), &monthly(20)), 2);
     assert_eq!(store.expire(later).await.unwrap(), 1);
     assert_eq!(used_in(&store.load(&acme, later).await.unwrap(), &monthly(20)), 2);
+}
+
+/// A reservation that is held while receipts expire can be committed afterwards, and given back.
+pub async fn what_is_held_during_retention_can_be_given_back(store: &impl Store) {
+    let held = debit("acme", "k", 2, [monthly(5)]);
+    let (acme, later) = (company("acme"), now() + TimeDelta::days(2));
+    store.reserve(&held, now() + TimeDelta::days(3)).await.unwrap();
+    store.expire(now() + TimeDelta::days(1)).await.unwrap();
+    store.commit(&acme, &held.receipt, units(1), later).await.unwrap();
+    assert_eq!(used(store, "acme", &monthly(5)).await, 1);
+    let given_back = store.refund(&acme, &held.receipt, later).await.unwrap().expect("a receipt");
+    assert_eq!(given_back.refunded_at, Some(later));
+    assert_eq!(used(store, "acme", &monthly(5)).await, 0);
 }
 
 /// The revision of an erased company is kept until it expires, and longer if the company came back.

@@ -1,6 +1,9 @@
 //! Several debits in one step come to what they come to one after the other.
 
-use super::fixtures::{company, debit, facts, monthly, now, receipt_id, units, user};
+use chrono::TimeDelta;
+
+use super::fixtures::{company, debit, facts, granted, monthly, now, receipt_id, units, user};
+use crate::reservation::ReserveOutcome;
 use crate::store::{GroupStore, Store, StoreErrorKind};
 use crate::usage::{Counter, Debit, DebitOutcome};
 
@@ -64,6 +67,22 @@ pub async fn debits_with_nothing_special_about_them_have_their_receipts(store: &
     store.refund(&company("acme"), &made[2].id, now()).await.unwrap().unwrap();
     assert_eq!(facts(store, "acme").await.usage[0].used, units(12));
     assert_eq!(store.pending_alerts(10).await.unwrap(), []);
+}
+
+/// What has expired at the latest instant of a group is free for all of it, be its counters one or several.
+pub async fn the_latest_instant_of_a_group_decides_what_has_expired(store: &(impl Store + GroupStore)) {
+    let (soon, later) = (now() + TimeDelta::minutes(1), now() + TimeDelta::minutes(2));
+    for (name, counters) in [("one", vec![monthly(5)]), ("several", vec![granted("g", 2), monthly(3)])] {
+        let held = debit(name, "held", 4, counters.clone());
+        assert!(matches!(store.reserve(&held, soon).await.unwrap(), ReserveOutcome::Reserved(_)));
+        let early = debit(name, "early", 3, counters.clone());
+        let late = Debit { at: later, ..debit(name, "late", 2, counters.clone()) };
+        let outcomes = store.debit_group(&[early, late]).await.unwrap();
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, DebitOutcome::Recorded(_))), "{outcomes:?}");
+        let facts = store.load(&company(name), later).await.unwrap();
+        let used: u64 = facts.usage.iter().map(|counter| counter.used.get()).sum();
+        assert_eq!(used, 5);
+    }
 }
 
 /// A receipt that somebody else has fails the whole group; debits that are no group are refused.

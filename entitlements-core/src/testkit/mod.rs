@@ -96,7 +96,7 @@ pub use application::{Decided, TestEntitlements};
 pub use capability::missing;
 pub use capability::{Capabilities, Part};
 pub use flaky::FlakyStore;
-pub use model::{agrees_with_memory, agrees_with_memory_on};
+pub use model::{agrees_with_memory, agrees_with_memory_in_all, agrees_with_memory_on};
 
 use crate::store::Store;
 

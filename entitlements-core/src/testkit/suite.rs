@@ -246,8 +246,10 @@ macro_rules! store_suite {
             an_erased_company_is_erased_again_when_it_comes_back
             erased_entries_stay_under_a_pseudonym
             late_entries_of_an_erased_company_are_nobodys
+            late_entries_of_a_company_that_came_back_are_nobodys
             old_receipts_expire
             retention_leaves_no_units_set_aside
+            what_is_held_during_retention_can_be_given_back
             what_is_left_of_an_erasure_expires
             racing_erasures_erase_once
             debits_during_an_erasure_are_counted_or_gone

@@ -5,7 +5,7 @@ mod partial_store;
 mod wrappers;
 
 use entitlements_core::MemoryStore;
-use entitlements_core::testkit::{Harness, agrees_with_memory};
+use entitlements_core::testkit::{Harness, agrees_with_memory, agrees_with_memory_in_all};
 
 struct InMemory;
 
@@ -30,5 +30,6 @@ mod memory {
 async fn the_model_agrees_with_itself() {
     for seed in 0..20 {
         agrees_with_memory(&MemoryStore::default(), seed, 500).await;
+        agrees_with_memory_in_all(&MemoryStore::default(), seed, 500).await;
     }
 }

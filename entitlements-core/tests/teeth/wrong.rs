@@ -8,6 +8,8 @@ mod gauges;
 mod groups;
 #[path = "log.rs"]
 mod log;
+#[path = "outbox.rs"]
+mod outbox;
 #[path = "reservations.rs"]
 mod reservations;
 #[path = "usage.rs"]

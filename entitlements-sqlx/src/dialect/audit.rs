@@ -88,16 +88,23 @@ impl ErasureStore for Store {
 
     async fn expire(&self, before: DateTime<Utc>) -> Result<u64, StoreError> {
         let before = before.timestamp_micros();
-        let mut receipts = 0;
-        loop {
-            let query = sqlx::query(sql::EXPIRE_RECEIPTS).bind(before).bind(AT_ONCE);
-            let removed = self.affect(EXPIRE, query).await?;
-            receipts += removed;
-            if removed < AT_ONCE.unsigned_abs() {
-                break;
-            }
-        }
+        let receipts = self.remove_all(sql::EXPIRE_RECEIPTS, before).await?;
+        self.remove_all(sql::EXPIRE_USAGE, before).await?;
         self.affect(EXPIRE, sqlx::query(sql::EXPIRE_ERASURES).bind(before)).await?;
         Ok(receipts)
+    }
+}
+
+impl Store {
+    /// Removes so many at once until none is left; returns how many there were.
+    async fn remove_all(&self, statement: &'static str, before: i64) -> Result<u64, StoreError> {
+        let mut all = 0;
+        loop {
+            let removed = self.affect(EXPIRE, sqlx::query(statement).bind(before).bind(AT_ONCE)).await?;
+            all += removed;
+            if removed < AT_ONCE.unsigned_abs() {
+                return Ok(all);
+            }
+        }
     }
 }

@@ -38,6 +38,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(9, "plain_debits", include_str!("../../migrations/postgres/0009_plain_debits.sql")),
     Migration::new(10, "after_erasure", include_str!("../../migrations/postgres/0010_after_erasure.sql")),
     Migration::new(11, "alert_claims", include_str!("../../migrations/postgres/0011_alert_claims.sql")),
+    Migration::new(13, "settled_usage", include_str!("../../migrations/postgres/0013_settled_usage.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing. Nothing is written if it is up to date.

@@ -30,6 +30,7 @@ statements! {
     EXPIRE_DECISION_FENCES = "expire_decision_fences.sql";
     EXPIRE_ERASURES = "sqlite/expire_erasures.sql";
     EXPIRE_RECEIPTS = "expire_receipts.sql";
+    EXPIRE_USAGE = "expire_usage.sql";
     FIND_CUSTOMER = "find_customer.sql";
     FIND_DECISION = "find_decision.sql";
     FIND_EVENT = "find_event.sql";

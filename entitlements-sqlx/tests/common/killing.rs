@@ -1,59 +1,37 @@
-//! A process that debits, is killed at any moment, and is started again with the same keys.
+//! Processes that work at the same time, are killed at any moment, and are started again with the same keys.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use entitlements_core::store::Store;
-use entitlements_core::testkit::fixtures::{company, debit, key, monthly, receipt_id};
-use entitlements_core::usage::{Debit, DebitOutcome};
+use crate::aftermath::{Ack, Aftermath};
+use crate::clients::{CLIENTS, Orders, Random};
+use crate::ground::Ground;
 
-use crate::ledger::assert_counters_agree;
+/// How many work at the same time.
+const PROCESSES: u64 = 2;
 
-const KEYS: u64 = 64;
-const LIMIT: u64 = 50;
-const TASKS: u64 = 4;
+/// A process acknowledges at least as much when nobody kills it.
+const LEAST: u64 = 320;
 
-/// Tells the child where to work, and for which company.
+/// Tell the child what to do.
 const PLACE: &str = "KILL_PLACE";
 const COMPANY: &str = "KILL_COMPANY";
+const PROCESS: &str = "KILL_PROCESS";
+const SEED: &str = "KILL_CHILD_SEED";
 
-/// The place and the company, in the child; nothing in any other process.
-pub(crate) fn orders() -> Option<(String, String)> {
-    Some((std::env::var(PLACE).ok()?, std::env::var(COMPANY).ok()?))
+/// What the child is to do; nothing in any other process.
+pub(crate) fn orders() -> Option<Orders> {
+    Some(Orders {
+        place: std::env::var(PLACE).ok()?,
+        company: std::env::var(COMPANY).ok()?,
+        process: std::env::var(PROCESS).ok()?.parse().unwrap(),
+        seed: std::env::var(SEED).ok()?.parse().unwrap(),
+    })
 }
 
-/// What the child does: every key once, and a line for each that is acknowledged.
-pub(crate) async fn work<S: Store + Clone>(store: &S, name: &str) {
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|task| {
-            let (store, name) = (store.clone(), name.to_owned());
-            tokio::spawn(async move {
-                for number in (0..KEYS).filter(|number| number % TASKS == task) {
-                    let taken = Debit {
-                        receipt: receipt_id(&format!("{number} of {}", std::process::id())),
-                        ..debit(&name, &format!("k{number}"), 1, [monthly(LIMIT)])
-                    };
-                    let word = match store.debit(&taken).await.unwrap() {
-                        DebitOutcome::Recorded(_) => "recorded",
-                        DebitOutcome::Duplicate(_) => "known",
-                        DebitOutcome::Refused => "refused",
-                        DebitOutcome::Conflict => panic!("{name}: k{number} conflicts"),
-                    };
-                    let mut out = std::io::stdout().lock();
-                    writeln!(out, "\nack {number} {word}").unwrap();
-                    out.flush().unwrap();
-                }
-            })
-        })
-        .collect();
-    for task in tasks {
-        task.await.unwrap();
-    }
-}
-
-fn spawn(place: &str, company: &str) -> Child {
+fn spawn(orders: &Orders) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args([
             "--exact",
@@ -62,37 +40,33 @@ fn spawn(place: &str, company: &str) -> Child {
             "--nocapture",
             "--test-threads=1",
         ])
-        .env(PLACE, place)
-        .env(COMPANY, company)
+        .env(PLACE, &orders.place)
+        .env(COMPANY, &orders.company)
+        .env(PROCESS, orders.process.to_string())
+        .env(SEED, orders.seed.to_string())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-/// What the child acknowledges, until it has ended; killed after so many acknowledgements and that time, if they are given.
-fn acknowledged(mut child: Child, kill: Option<(u64, Duration)>) -> (BTreeMap<u64, String>, bool) {
-    let mut acks = BTreeMap::new();
+/// When a process is killed: after so many acknowledgements, and that time.
+type Kill = (u64, Duration);
+
+/// What a child acknowledges until it has ended, and whether it was killed before it was done.
+fn acknowledged(mut child: Child, kill: Option<Kill>) -> (Vec<Ack>, bool) {
+    let mut acks = Vec::new();
     let mut killed = false;
     let lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut kill_now = |child: &mut Child, after: Duration| {
-        std::thread::sleep(after);
+        thread::sleep(after);
         child.kill().unwrap();
         killed = true;
     };
     if let Some((0, after)) = kill {
         kill_now(&mut child, after);
     }
-    for line in lines.map_while(Result::ok) {
-        let mut words = line.split(' ');
-        let (Some("ack"), Some(number), Some(word)) = (words.next(), words.next(), words.next()) else {
-            continue;
-        };
-        // Half a line is none.
-        if !["recorded", "known", "refused"].contains(&word) {
-            continue;
-        }
-        acks.insert(number.parse().unwrap(), word.to_owned());
+    for ack in lines.map_while(Result::ok).filter_map(|line| Ack::read(&line)) {
+        acks.push(ack);
         if let Some((count, after)) = kill
             && count == acks.len() as u64
         {
@@ -100,56 +74,64 @@ fn acknowledged(mut child: Child, kill: Option<(u64, Duration)>) -> (BTreeMap<u6
         }
     }
     let ended = child.wait().unwrap();
-    let is_incomplete = acks.len() as u64 != KEYS;
     // A kill may also come between the last acknowledgement and the end.
     assert!(ended.success() || killed, "{ended}");
-    assert!(!(ended.success() && is_incomplete), "{ended}");
-    (acks, killed && is_incomplete)
+    assert!(!ended.success() || acks.len() as u64 >= LEAST, "{ended} after {} acknowledgements", acks.len());
+    (acks, !ended.success())
 }
 
-/// Kills a process in each of so many rounds, and checks what it leaves behind: nothing that was acknowledged is lost, nothing
-/// is done twice, and exactly the limit is granted in the end.
-pub(crate) async fn rounds<S: Store>(store: &S, place: &str) {
+/// Lets processes work at the same time until all have ended; what they acknowledged, and how many were killed.
+fn together(company: &str, place: &str, random: &mut Random, kill: bool) -> (Vec<Ack>, u64) {
+    let running: Vec<_> = (0..PROCESSES)
+        .map(|process| {
+            let seed = random.below(1 << 31);
+            let orders = Orders { place: place.to_owned(), company: company.to_owned(), process, seed };
+            // From before it has connected until shortly before its last acknowledgement.
+            let kill = kill.then(|| (random.below(LEAST), Duration::from_micros(random.below(3_000))));
+            let child = spawn(&orders);
+            thread::spawn(move || acknowledged(child, kill))
+        })
+        .collect();
+    let (mut acks, mut kills) = (Vec::new(), 0);
+    for process in running {
+        let (its, killed) = process.join().unwrap();
+        acks.extend(its);
+        kills += u64::from(killed);
+    }
+    (acks, kills)
+}
+
+/// In each of so many rounds, processes that share keys and limits are killed, and others do all of it again. Nothing that was
+/// acknowledged is lost, nothing is done twice, and no limit is passed, neither when they have just died nor in the end.
+pub(crate) async fn rounds(ground: &impl Ground, place: &str) {
     let number =
         |name: &str, otherwise: u64| std::env::var(name).map_or(otherwise, |text| text.parse().unwrap());
-    let (wanted, seed) = (number("KILL_ROUNDS", 4), number("KILL_SEED", 1));
-    let (mut state, mut kills, mut round, mut acked_before) = (seed, 0, 0, 0);
-    let mut random = |bound: u64| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % bound
-    };
-    while kills < wanted {
-        round += 1;
-        let name = format!("round {round}");
-        // From before it has connected until shortly before its last acknowledgement.
-        let kill = (random(KEYS - 4), Duration::from_micros(random(3_000)));
-        let (before, killed) = acknowledged(spawn(place, &name), Some(kill));
-        kills += u64::from(killed);
-        acked_before += before.len();
-        let (after, _) = acknowledged(spawn(place, &name), None);
-        assert_eq!(after.len() as u64, KEYS);
-        let mut granted = 0;
-        for number in 0..KEYS {
-            let receipt = store.receipt(&company(&name), &key(&format!("k{number}"))).await.unwrap();
-            granted += u64::from(receipt.is_some());
-            for acks in [&before, &after] {
-                let Some(word) = acks.get(&number) else { continue };
-                assert_eq!(
-                    receipt.is_some(),
-                    word != "refused",
-                    "{name}: k{number} was {word} in {kill:?}, seed {seed}"
-                );
-            }
-            if before.get(&number).is_some_and(|word| word == "recorded") {
-                assert_eq!(after[&number], "known", "{name}: k{number} was done twice, seed {seed}");
-            }
-        }
-        assert_eq!(granted, LIMIT, "{name}, seed {seed}");
-        let names = (0..KEYS).map(|number| format!("k{number}"));
-        assert_eq!(assert_counters_agree(store, &name, names, &[monthly(LIMIT)]).await, LIMIT);
+    let (wanted, seed) = (number("KILL_ROUNDS", 2), number("KILL_SEED", 1));
+    let mut random = Random(seed);
+    // Whoever is first makes the schema.
+    ground.close(ground.open().await).await;
+    let (mut kills, mut acked, mut taken) = (0, 0, 0);
+    for round in 1..=wanted {
+        let name = format!("round {round} of seed {seed}");
+        println!("{name}");
+        let (before, killed) = together(&name, place, &mut random, true);
+        kills += killed;
+        acked += before.len();
+        ground.quiet().await;
+        let store = ground.open().await;
+        taken += Aftermath::new(&store, &name, &before, &[]).assert_whole().await;
+        ground.close(store).await;
+
+        let (later, _) = together(&name, place, &mut random, false);
+        ground.quiet().await;
+        let store = ground.open().await;
+        Aftermath::new(&store, &name, &before, &later).assert_finished().await;
+        ground.close(store).await;
     }
+    assert!(kills > 0, "nobody was killed");
     println!(
-        "{kills} processes killed in {round} rounds, seed {seed}: 0 of {acked_before} acknowledged debits lost, 0 done twice, \
-         {LIMIT} of {KEYS} granted each time"
+        "{kills} processes of {} clients killed in {wanted} rounds, seed {seed}: of {acked} acknowledgements 0 lost, 0 done twice; \
+         {taken} units of one limit were taken by then, and all of it each time in the end",
+        PROCESSES * CLIENTS
     );
 }

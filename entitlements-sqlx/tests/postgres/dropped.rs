@@ -7,19 +7,11 @@ use entitlements_core::store::{GrantStore, PolicyStore, SnapshotStore, Subscript
 use entitlements_core::testkit::fixtures::{
     addon, company, debit, facts, grant, granted, monthly, now, policy, receipt_id, subscription,
 };
-use entitlements_sqlx::{PostgresConfig, PostgresStore};
 
 use crate::giving_up::{self, after_polls};
 use crate::ledger::assert_counters_agree;
-use crate::server::{in_schema, new_schema, stranger, url};
+use crate::server::{in_schema, named, new_schema, stranger};
 use crate::stage::Stage;
-
-/// A store whose connections can be told from all others by their name.
-async fn named(schema: &str, connections: u32) -> PostgresStore {
-    let url = url(&format!("search_path={schema}&application_name={schema}"));
-    let config = PostgresConfig::from_url(&url).unwrap().with_connections(connections);
-    PostgresStore::connect(&config).await.unwrap()
-}
 
 /// No connection of the store stands in a transaction and waits for its client.
 async fn assert_no_open_transaction(schema: &str) {

@@ -4,7 +4,13 @@
 //! go with it.
 
 #[cfg(test)]
+#[path = "../common/aftermath.rs"]
+mod aftermath;
+#[cfg(test)]
 mod bus;
+#[cfg(test)]
+#[path = "../common/clients.rs"]
+mod clients;
 #[cfg(test)]
 mod concurrency;
 #[cfg(test)]
@@ -18,8 +24,16 @@ mod errors;
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+#[path = "../common/given_up/mod.rs"]
+mod given_up;
+#[cfg(test)]
+mod given_up_here;
+#[cfg(test)]
 #[path = "../common/giving_up.rs"]
 mod giving_up;
+#[cfg(test)]
+#[path = "../common/ground.rs"]
+mod ground;
 #[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;

@@ -5,10 +5,16 @@
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use entitlements_sqlx::{PostgresConfig, PostgresStore};
+use entitlements_core::ManualClock;
+use entitlements_core::decision_cache::DecisionCache;
+use entitlements_core::testkit::fixtures::now;
+use entitlements_sqlx::{PostgresConfig, PostgresDecisionCache, PostgresStore};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::Mutex;
+
+use crate::ground::Ground;
 
 /// The URL of the server, with more parameters.
 pub(crate) fn url(parameters: &str) -> String {
@@ -73,6 +79,13 @@ pub(crate) async fn in_schema(schema: &str) -> PostgresStore {
     PostgresStore::connect(&config(schema)).await.unwrap()
 }
 
+/// A store whose connections can be told from all others: their name is that of the schema.
+pub(crate) async fn named(schema: &str, connections: u32) -> PostgresStore {
+    let url = url(&format!("search_path={schema}&application_name={schema}"));
+    let config = PostgresConfig::from_url(&url).unwrap().with_connections(connections);
+    PostgresStore::connect(&config).await.unwrap()
+}
+
 /// Another program's connection to a schema.
 pub(crate) async fn stranger(schema: &str) -> PgConnection {
     let url = url(&format!("options[search_path]={schema}"));
@@ -87,4 +100,66 @@ pub(crate) async fn meddle(schema: &str, statements: &str) {
 /// Runs statements over a connection.
 pub(crate) async fn run(connection: &mut PgConnection, statements: &str) {
     sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(connection).await.unwrap();
+}
+
+/// A schema of its own.
+pub(crate) struct InSchema {
+    schema: String,
+    /// Looks what the server does.
+    watch: Mutex<Option<PgConnection>>,
+}
+
+impl InSchema {
+    pub(crate) fn new() -> Self {
+        Self { schema: new_schema(), watch: Mutex::new(None) }
+    }
+
+    pub(crate) fn schema(&self) -> &str {
+        &self.schema
+    }
+}
+
+impl Ground for InSchema {
+    type Store = PostgresStore;
+
+    async fn open(&self) -> PostgresStore {
+        named(&self.schema, 2).await
+    }
+
+    async fn beside(&self) -> PostgresStore {
+        in_schema(&self.schema).await
+    }
+
+    async fn close(&self, store: PostgresStore) {
+        store.close().await;
+        self.quiet().await;
+    }
+
+    /// The server goes on with a statement whose client has gone, and notices it when that has ended.
+    async fn quiet(&self) {
+        let mut watch = self.watch.lock().await;
+        if watch.is_none() {
+            *watch = Some(stranger(&self.schema).await);
+        }
+        let connection = watch.as_mut().unwrap();
+        let waiting = tokio::time::timeout(Duration::from_secs(20), async {
+            loop {
+                let working: i64 =
+                    sqlx::query_scalar("SELECT count(*) FROM pg_stat_activity WHERE application_name = $1")
+                        .bind(&self.schema)
+                        .fetch_one(&mut *connection)
+                        .await
+                        .unwrap();
+                if working == 0 {
+                    break;
+                }
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        waiting.await.expect("the server works for nobody");
+    }
+
+    fn decisions(store: &PostgresStore) -> impl DecisionCache {
+        PostgresDecisionCache::new(store, ManualClock::at(now())).with_read_timeout(Duration::from_secs(10))
+    }
 }

@@ -26,8 +26,12 @@ impl Harness for InMemory {
     type Store = SharedStore;
 
     async fn start() -> SharedStore {
-        Arc::new(SqliteStore::connect(&SqliteConfig::in_memory()).await.unwrap())
+        Arc::new(in_memory().await)
     }
+}
+
+async fn in_memory() -> SqliteStore {
+    SqliteStore::connect(&SqliteConfig::in_memory()).await.unwrap()
 }
 
 mod file {
@@ -48,7 +52,7 @@ mod memory {
 /// In memory, where nothing waits for a disk; the suite runs in files as well.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_model_agrees() {
-    modelling::agrees(8_000, InMemory::start).await;
+    modelling::agrees(8_000, in_memory).await;
 }
 
 mod together {

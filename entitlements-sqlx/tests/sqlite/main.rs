@@ -1,6 +1,12 @@
 //! The store on SQLite: conformance, durability, and what goes wrong.
 
 #[cfg(test)]
+#[path = "../common/aftermath.rs"]
+mod aftermath;
+#[cfg(test)]
+#[path = "../common/clients.rs"]
+mod clients;
+#[cfg(test)]
 mod conformance;
 #[cfg(test)]
 mod decisions;
@@ -11,10 +17,16 @@ mod errors;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+#[path = "../common/given_up/mod.rs"]
 mod given_up;
+#[cfg(test)]
+mod given_up_here;
 #[cfg(test)]
 #[path = "../common/giving_up.rs"]
 mod giving_up;
+#[cfg(test)]
+#[path = "../common/ground.rs"]
+mod ground;
 #[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;

@@ -3,10 +3,12 @@
 use std::fmt::Debug;
 
 use super::{COMPANIES, Model};
+use crate::billing::UsageOutbox as _;
 use crate::facts::{Facts, Revision};
 use crate::store::{
     Inserted, SnapshotStore as _, Store, StoreError, StoreErrorKind, SubscriptionStore as _, UsageStore as _,
 };
+use crate::testkit::Part;
 use crate::testkit::fixtures::{company, subscription_id};
 use crate::testkit::random::FEW;
 use crate::usage::UsageAlert;
@@ -14,16 +16,9 @@ use crate::usage::UsageAlert;
 impl<S: Store> Model<'_, S> {
     /// The alerts that wait, the same in both; those of one debit may come in any order.
     pub(super) async fn pending(&self) -> Vec<UsageAlert> {
-        let sorted = |alerts: Result<Vec<UsageAlert>, StoreError>| {
-            let mut alerts = alerts.unwrap();
-            alerts.sort_by_key(|a| {
-                let counter = (a.meter.clone(), a.bucket.clone(), a.period_start);
-                (a.at, a.company.clone(), counter, a.percent, a.threshold)
-            });
-            alerts
-        };
-        let expected = sorted(self.memory.pending_alerts(usize::MAX >> 1).await);
-        assert_eq!(sorted(self.store.pending_alerts(usize::MAX >> 1).await), expected, "{}", self.place);
+        let expected = in_order(self.memory.pending_alerts(usize::MAX >> 1).await.unwrap());
+        let actual = in_order(self.store.pending_alerts(usize::MAX >> 1).await.unwrap());
+        assert_eq!(actual, expected, "{}", self.place);
         expected
     }
 
@@ -56,6 +51,13 @@ impl<S: Store> Model<'_, S> {
         self.align(expected.revision, actual.revision);
         assert_eq!(actual.policies, expected.policies, "{}: policies", self.place);
         self.pending().await;
+        if self.capabilities.has(Part::Audit) {
+            self.compare_rows(0, usize::MAX >> 1).await;
+        }
+        if let Some(store) = self.outbox {
+            let expected = self.memory.unsettled_usage().await;
+            self.same(expected, store.unsettled_usage().await, &"unsettled usage");
+        }
     }
 
     pub(super) fn same<T: Debug + PartialEq>(
@@ -110,6 +112,15 @@ impl<S: Store> Model<'_, S> {
         let ordered = before.is_none_or(|b| b < actual) && after.is_none_or(|a| actual < a);
         assert!(ordered, "{}: revision {actual} is out of order", self.place);
     }
+}
+
+/// Alerts in an order that does not depend on the store.
+pub(super) fn in_order(mut alerts: Vec<UsageAlert>) -> Vec<UsageAlert> {
+    alerts.sort_by_key(|a| {
+        let counter = (a.meter.clone(), a.bucket.clone(), a.period_start);
+        (a.at, a.company.clone(), counter, a.percent, a.threshold)
+    });
+    alerts
 }
 
 /// An error as what a caller acts upon.

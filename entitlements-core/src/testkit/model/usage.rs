@@ -2,9 +2,12 @@
 
 use chrono::TimeDelta;
 
+use super::compare::in_order;
 use super::{COMPANIES, Model};
 use crate::Amount;
-use crate::store::{GaugeStore as _, PageRequest, ReservationStore as _, Store, UsageStore as _};
+use crate::store::{
+    GaugeStore as _, GroupStore as _, PageRequest, ReservationStore as _, Store, UsageStore as _,
+};
 use crate::testkit::fixtures::{bucket, company, debit, feature, holder, key, part, receipt_id, units, user};
 use crate::testkit::random::{FEW, random_counter};
 use crate::usage::Debit;
@@ -24,6 +27,37 @@ impl<S: Store> Model<'_, S> {
         let expected = self.memory.record(&company, &events).await;
         let actual = self.store.record(&company, &events).await;
         self.same(expected, actual, &events);
+    }
+
+    /// Debits that are mostly alike. The clock goes on to the latest of their instants, which decides what has expired.
+    pub(super) async fn group(&mut self) {
+        let store = self.groups.expect("only asked of a store that does it");
+        let first = self.random_debit();
+        let mut group = vec![first.clone()];
+        let mut latest = self.clock;
+        for _ in 0..self.random.below(5) {
+            let next = self.random_debit();
+            if self.random.one_in(40) {
+                group.push(next);
+                continue;
+            }
+            let at = self.clock + TimeDelta::minutes(self.random.below(90).cast_signed());
+            latest = latest.max(at);
+            let Debit { user, key, receipt, amount, .. } = next;
+            let receipt = if self.random.one_in(8) { first.receipt.clone() } else { receipt };
+            group.push(Debit { user, key, receipt, amount, at, ..first.clone() });
+        }
+        let (expected, actual) = (self.memory.debit_group(&group).await, store.debit_group(&group).await);
+        self.same(expected, actual, &group);
+        self.clock = latest;
+    }
+
+    /// Everything that can be claimed: in which order is a matter of each debit.
+    pub(super) async fn claim_alerts(&mut self) {
+        let until = self.clock + TimeDelta::minutes(self.random.below(3_000).cast_signed());
+        let expected = self.memory.claim_alerts(until, self.clock, usize::MAX >> 1).await.map(in_order);
+        let actual = self.store.claim_alerts(until, self.clock, usize::MAX >> 1).await.map(in_order);
+        self.same(expected, actual, &until);
     }
 
     pub(super) async fn reserve(&mut self) {
@@ -62,6 +96,8 @@ impl<S: Store> Model<'_, S> {
     pub(super) fn random_debit(&mut self) -> Debit {
         self.receipts += 1;
         let random = &mut self.random;
+        let receipt =
+            if random.one_in(40) { random.below(u64::from(self.receipts)) } else { self.receipts.into() };
         let amount = if random.one_in(40) { Amount::MAX.get() - random.below(3) } else { random.below(6) };
         let buckets = (0..random.below(4))
             .map(|_| {
@@ -72,7 +108,8 @@ impl<S: Store> Model<'_, S> {
         let tallies = (0..random.below(2)).map(|_| part(random.pick(&FEW))).collect();
         Debit {
             user: random.one_in(3).then(|| user(random.pick(&FEW))),
-            receipt: receipt_id(&self.receipts.to_string()),
+            // Now and then one that another operation has.
+            receipt: receipt_id(&receipt.to_string()),
             meter: feature(random.pick(&["reports", "queries"])),
             buckets,
             tallies,
@@ -86,9 +123,12 @@ impl<S: Store> Model<'_, S> {
     pub(super) async fn refund(&mut self) {
         let company = company(self.random.pick(&COMPANIES));
         let id = receipt_id(&self.random.below(u64::from(self.receipts) + 2).to_string());
-        let expected = self.memory.refund(&company, &id, self.clock).await;
-        let actual = self.store.refund(&company, &id, self.clock).await;
-        self.same(expected, actual, &id);
+        for _ in 0..=self.random.below(2) {
+            let expected = self.memory.refund(&company, &id, self.clock).await;
+            let actual = self.store.refund(&company, &id, self.clock).await;
+            self.same(expected, actual, &id);
+            self.clock += TimeDelta::minutes(1);
+        }
     }
 
     pub(super) async fn gauge(&mut self) {

@@ -45,6 +45,7 @@ macro_rules! group_suite {
         $crate::store_cases! { [$(#[$attribute])*] $harness, group:
             each_debit_of_a_group_gets_its_own_outcome
             debits_with_nothing_special_about_them_have_their_receipts
+            the_latest_instant_of_a_group_decides_what_has_expired
             a_group_that_fails_changes_nothing
         }
     };
@@ -71,6 +72,7 @@ macro_rules! outbox_suite {
             unsettled_usage_is_summed
             an_erasure_removes_billed_usage
             settled_usage_expires
+            usage_that_is_settled_late_expires
             hostile_usage_never_mixes
         }
     };

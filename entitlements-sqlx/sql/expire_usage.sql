@@ -1,0 +1,10 @@
+-- The oldest with which nothing is left to do, so many at once. As a rule records go with their receipts; these were still open
+-- when theirs expired.
+DELETE FROM billing_usage_records
+WHERE sequence IN (
+    SELECT record.sequence
+    FROM billing_usage_records AS record
+    WHERE record.due_at IS NULL AND record.at < $1
+    ORDER BY record.at
+    LIMIT $2
+)
