@@ -45,15 +45,19 @@ const MIGRATIONS: &[Migration] = &[
 /// It uses a connection of its own that nobody else gets: dropped half-way, it closes, and the server rolls back.
 pub(crate) async fn migrate(config: &PostgresConfig) -> Result<(), StoreError> {
     let options = config.patient();
-    let mut connection = tokio::time::timeout(config.wait, PgConnection::connect_with(&options))
-        .await
-        .map_err(|late| StoreError::new(StoreErrorKind::Unavailable, CONNECT).with_source(late))?
-        .map_err(failed(CONNECT))?;
-    if !is_current(&mut connection).await? {
+    let late = |late| StoreError::new(StoreErrorKind::Unavailable, CONNECT).with_source(late);
+    let (mut connection, is_current) = tokio::time::timeout(config.wait, async {
+        let mut connection = PgConnection::connect_with(&options).await.map_err(failed(CONNECT))?;
+        let is_current = is_current(&mut connection).await?;
+        Ok::<_, StoreError>((connection, is_current))
+    })
+    .await
+    .map_err(late)??;
+    if !is_current {
         upgrade(&mut connection, config.schema.as_deref(), MIGRATIONS).await?;
     }
     // It has done its work: a server that does not say goodbye changes nothing.
-    let _ = connection.close().await;
+    drop(tokio::time::timeout(config.wait, connection.close()).await);
     Ok(())
 }
 

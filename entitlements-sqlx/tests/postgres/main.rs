@@ -21,6 +21,8 @@ mod faults;
 #[path = "../common/giving_up.rs"]
 mod giving_up;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
 #[cfg(test)]
