@@ -91,9 +91,20 @@ impl AuditStore for MemoryStore {
     }
 
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
-        let before = kept(before);
+        self.expire_audit_at(before, DateTime::<Utc>::MAX_UTC).await
+    }
+
+    async fn expire_audit_at(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<AuditHead, StoreError> {
+        let (before, now) = (kept(before), kept(now));
         let log = &mut self.state().log;
-        while let Some(row) = log.rows.pop_front_if(|row| row.entry.at < before) {
+        let stays = |row: &AuditRow| row.entry.at >= before && row.entry.at <= now;
+        let end = log.rows.iter().position(stays).unwrap_or(log.rows.len());
+        let last = log.rows.iter().take(end).rposition(|row| row.entry.at < before);
+        for row in log.rows.drain(..last.map_or(0, |last| last + 1)) {
             log.ids.remove(&row.id);
             log.base = place(&row);
         }

@@ -231,6 +231,8 @@ macro_rules! store_suite {
             racing_appends_of_the_same_entries_count_once
             old_entries_expire_from_the_beginning
             expiry_stops_at_the_first_entry_that_is_not_old
+            an_entry_of_the_future_goes_with_those_behind_it
+            however_many_entries_of_the_future_hold_up_no_expiry
             a_chain_goes_on_after_all_of_it_expired
             a_part_of_the_chain_is_exported
             hostile_companies_have_logs_of_their_own

@@ -83,6 +83,7 @@ pub(crate) enum Wrong {
     SharesKeys,
     SharesReceipts,
     ShowsNumbersOfNow,
+    StopsAtTheFuture,
     StoresEventsAgain,
     SyncsWithoutTheLock,
     TurnsBuckets,

@@ -60,8 +60,17 @@ impl AuditStore for Store {
     }
 
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
+        self.expire_audit_at(before, DateTime::<Utc>::MAX_UTC).await
+    }
+
+    async fn expire_audit_at(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<AuditHead, StoreError> {
+        let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
         loop {
-            let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before.timestamp_micros()).bind(AT_ONCE);
+            let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before).bind(AT_ONCE).bind(now);
             let moved: Option<(i64, String)> = self.write(EXPIRE, query).await?;
             if moved.is_none() {
                 break;
