@@ -40,13 +40,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use entitlements_core::store::StoreError;
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Connection, FromRow, PgConnection, Postgres};
 
 use crate::connections::Connections;
 use error::failed;
-use migrate::migrate;
+use migrate::{migrate, must_be_current};
 
 /// How much longer than the server the client waits for an answer, for what the network takes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -91,11 +91,38 @@ impl PostgresStore {
     ///   tables with such names are there.
     pub async fn connect(config: &PostgresConfig) -> Result<Self, StoreError> {
         migrate(config).await?;
+        Ok(Self::over(config, config.working()))
+    }
+
+    /// Connects to a database that is only read: nothing is created, and no schema is brought up to date. Whatever writes fails
+    /// as [`ReadOnly`](entitlements_core::store::StoreErrorKind::ReadOnly).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and [`Schema`](entitlements_core::store::StoreErrorKind::Schema) when the schema is older
+    /// than this version, or not there.
+    ///
+    /// ```
+    /// use entitlements_core::store::StoreErrorKind;
+    /// use entitlements_sqlx::{PostgresConfig, PostgresStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let config = PostgresConfig::from_url("postgres://audit@127.0.0.1:1/shop").unwrap();
+    /// let error = PostgresStore::connect_read_only(&config).await.unwrap_err();
+    /// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    /// # }
+    /// ```
+    pub async fn connect_read_only(config: &PostgresConfig) -> Result<Self, StoreError> {
+        must_be_current(config).await?;
+        Ok(Self::over(config, config.working().options([("default_transaction_read_only", "on")])))
+    }
+
+    fn over(config: &PostgresConfig, options: PgConnectOptions) -> Self {
         let pool = PgPoolOptions::new().max_connections(config.connections).acquire_timeout(config.wait);
         let limit = config.statement_timeout;
         let patience = (!limit.is_zero()).then(|| limit.saturating_add(GRACE));
-        let connections = Connections::lazily(pool, config.working(), patience);
-        Ok(Self { connections, repeating: Arc::default() })
+        Self { connections: Connections::lazily(pool, options, patience), repeating: Arc::default() }
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.

@@ -4,9 +4,10 @@ use entitlements_core::store::StoreError;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::failed;
-use crate::migrations::{Applied, Migration, missing};
+use crate::migrations::{Applied, Migration, missing, nothing_missing};
 
 const OPERATION: &str = "bring the schema up to date";
+const LOOK: &str = "read the version of the schema";
 
 /// The versions of the schema.
 const MIGRATIONS: &[Migration] = &[
@@ -39,6 +40,21 @@ pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), Sto
     bring_to(connection, MIGRATIONS).await
 }
 
+/// Looks whether the schema is up to date, and changes nothing.
+///
+/// # Errors
+///
+/// [`Schema`](entitlements_core::store::StoreErrorKind::Schema) if it is not.
+pub(crate) async fn must_be_current(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'entitlements_schema')")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(LOOK))?;
+    let applied = if exists { applied(LOOK, connection).await? } else { Vec::new() };
+    nothing_missing(LOOK, MIGRATIONS, &applied)
+}
+
 async fn bring_to(connection: &mut SqliteConnection, versions: &[Migration]) -> Result<(), StoreError> {
     run(connection, "BEGIN IMMEDIATE").await?;
     match upgrade(connection, versions).await {
@@ -62,10 +78,7 @@ async fn upgrade(connection: &mut SqliteConnection, versions: &[Migration]) -> R
         ) STRICT",
     )
     .await?;
-    let applied: Vec<Applied> = sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed(OPERATION))?;
+    let applied = applied(OPERATION, connection).await?;
     for migration in missing(OPERATION, versions, &applied)? {
         run(connection, migration.statements).await?;
         sqlx::query(
@@ -80,6 +93,17 @@ async fn upgrade(connection: &mut SqliteConnection, versions: &[Migration]) -> R
         .map_err(failed(OPERATION))?;
     }
     Ok(())
+}
+
+/// The versions that the schema has.
+async fn applied(
+    operation: &'static str,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Applied>, StoreError> {
+    sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))
 }
 
 /// Runs constant statements.

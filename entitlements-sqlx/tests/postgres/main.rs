@@ -44,6 +44,8 @@ mod modelling;
 #[cfg(test)]
 mod proxy;
 #[cfg(test)]
+mod read_only;
+#[cfg(test)]
 mod round_trips;
 #[cfg(test)]
 mod scans;
