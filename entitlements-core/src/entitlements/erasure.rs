@@ -50,7 +50,8 @@ impl Entitlements {
         Ok(self.0.store.expire_audit_at(before, now).await?)
     }
 
-    /// Removes receipts that are older than `age`, and with them their idempotency keys; returns how many.
+    /// Removes receipts that are older than `age`, and with them their idempotency keys; returns how many. Counters whose period
+    /// has been over for as long go, too, with the alerts that they have raised.
     ///
     /// # Errors
     ///

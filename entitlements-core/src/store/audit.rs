@@ -75,8 +75,11 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
 /// * It returns `None`, and changes nothing, when nothing is known about the company: neither facts nor entries. So a second
 ///   erasure is `None`, unless something was written in between.
 /// * `expire` removes receipts that were made before `before`, with their refunds, and the revision that is left of companies
-///   that were erased before it and have not come back. Counters stay. What a reservation came to is as old as its end, and
-///   a reservation whose units the counters still hold stays.
+///   that were erased before it and have not come back. What a reservation came to is as old as its end, and a reservation
+///   whose units the counters still hold stays.
+/// * It also removes counters whose period ended before `before`, with the acknowledged alerts that they have raised: nobody
+///   loads them any more. All counters of a company stay while a receipt or reservation of it from before `before` does; a
+///   counter stays while an alert of it is not acknowledged, and as long as its period has no end.
 #[async_trait]
 pub trait ErasureStore: Debug + Send + Sync + 'static {
     /// Erases a company.

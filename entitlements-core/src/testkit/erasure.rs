@@ -4,15 +4,16 @@ use chrono::TimeDelta;
 
 use super::audit::{appended, chain, entries, entries_if_kept};
 use super::fixtures::{
-    addon, audited, company, debit, facts, feature, grant, grant_id, key, monthly, now, overriding,
+    addon, audited, company, debit, facts, feature, grant, grant_id, granted, key, monthly, now, overriding,
     receipt_id, recorded, subscription, subscription_id, units, used, used_in, user,
 };
 use crate::audit::{AuditSource, PSEUDONYM};
 use crate::facts::{Facts, Revision};
+use crate::period::Period;
 use crate::reservation::ReserveOutcome;
 use crate::store::{Inserted, PageRequest, Store};
 use crate::subscription::Subscription;
-use crate::usage::Counter;
+use crate::usage::{Counter, UsageAlert};
 
 fn alerting() -> Counter {
     Counter { alerts: vec![(80, units(4))], ..monthly(5) }
@@ -234,6 +235,83 @@ pub async fn old_receipts_expire(store: &impl Store) {
     assert_eq!(used(store, "acme", &monthly(5)).await, 3);
     assert_eq!(store.refund(&company("acme"), &receipt_id("receipt of old"), now()).await.unwrap(), None);
     assert_eq!(store.expire(now()).await.unwrap(), 0);
+}
+
+/// A counter of a period of ten days, which began so many days before [`now`].
+fn past(days_ago: i64, limit: u64) -> Counter {
+    let start = now() - TimeDelta::days(days_ago);
+    Counter { period: Period { start, end: Some(start + TimeDelta::days(10)) }, ..monthly(limit) }
+}
+
+/// Takes units of such a counter on its first day.
+async fn recorded_then(store: &impl Store, name: &str, amount: u64, counter: &Counter) {
+    let mut debit = debit("acme", name, amount, [counter.clone()]);
+    debit.at = counter.period.start;
+    recorded(store, &debit).await;
+}
+
+/// What a counter held, as one who asks while its period lasts sees it.
+async fn used_then(store: &impl Store, counter: &Counter) -> u64 {
+    let facts = store.load(&company("acme"), counter.period.start).await.unwrap();
+    used_in(&facts, counter)
+}
+
+/// Alerts that wait.
+async fn alerts(store: &impl Store) -> Vec<UsageAlert> {
+    store.pending_alerts(100).await.unwrap()
+}
+
+/// Nobody loads them, so they go, and with them the memory of the alerts that they have raised.
+pub async fn counters_of_periods_that_are_long_over_expire(store: &impl Store) {
+    let [old, recent] =
+        [past(60, 10), past(12, 10)].map(|counter| Counter { alerts: vec![(50, units(5))], ..counter });
+    let lifetime = Counter {
+        period: Period { end: None, ..old.period },
+        bucket: granted("g", 10).bucket,
+        ..old.clone()
+    };
+    for (name, counter) in [("old", &old), ("recent", &recent), ("lifetime", &lifetime)] {
+        recorded_then(store, name, 6, counter).await;
+    }
+    let raised = alerts(store).await;
+    assert_eq!(raised.len(), 3);
+    for alert in &raised {
+        store.acknowledge_alert(alert).await.unwrap();
+    }
+    // The period ended fifty days ago, and not before.
+    store.expire(old.period.end.unwrap()).await.unwrap();
+    assert_eq!(used_then(store, &old).await, 6);
+    store.expire(old.period.end.unwrap() + TimeDelta::seconds(1)).await.unwrap();
+    let left =
+        [used_then(store, &old).await, used_then(store, &recent).await, used_then(store, &lifetime).await];
+    assert_eq!(left, [0, 6, 6]);
+    // What is raised is remembered as long as its counter is.
+    store.refund(&company("acme"), &receipt_id("receipt of recent"), now()).await.unwrap().unwrap();
+    recorded_then(store, "recent again", 6, &recent).await;
+    assert_eq!(alerts(store).await, []);
+    recorded_then(store, "old again", 6, &old).await;
+    assert_eq!(alerts(store).await.len(), 1);
+}
+
+/// A receipt gives back what it took, and an alert is sent, however old the counter is.
+pub async fn counters_stay_as_long_as_something_refers_to_them(store: &impl Store) {
+    let [waits, held] = [past(60, 10), past(90, 10)];
+    let waits = Counter { alerts: vec![(50, units(5))], ..waits };
+    recorded_then(store, "waits", 6, &waits).await;
+    store.expire(now() - TimeDelta::days(40)).await.unwrap();
+    assert_eq!((used_then(store, &waits).await, alerts(store).await.len()), (6, 1));
+    store.acknowledge_alert(&alerts(store).await[0]).await.unwrap();
+    let mut reservation = debit("acme", "held", 2, [held.clone()]);
+    reservation.at = held.period.start;
+    let reserved = store.reserve(&reservation, now() + TimeDelta::days(1)).await;
+    if reserved.is_ok() {
+        store.expire(now() - TimeDelta::days(40)).await.unwrap();
+        assert_eq!((used_then(store, &waits).await, used_then(store, &held).await), (6, 2));
+        let released = now() - TimeDelta::days(45);
+        store.release_reservation(&company("acme"), &reservation.receipt, released).await.unwrap();
+    }
+    store.expire(now() - TimeDelta::days(40)).await.unwrap();
+    assert_eq!((used_then(store, &waits).await, used_then(store, &held).await), (0, 0));
 }
 
 /// A reservation that has expired frees its units, however old it is: retention takes nothing away that is needed for that.

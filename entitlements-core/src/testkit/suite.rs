@@ -250,6 +250,8 @@ macro_rules! store_suite {
             late_entries_of_an_erased_company_are_nobodys
             old_receipts_expire
             retention_leaves_no_units_set_aside
+            counters_of_periods_that_are_long_over_expire
+            counters_stay_as_long_as_something_refers_to_them
             what_is_left_of_an_erasure_expires
             racing_erasures_erase_once
             debits_during_an_erasure_are_counted_or_gone

@@ -106,6 +106,13 @@ impl ErasureStore for Store {
                 break;
             }
         }
+        loop {
+            let query = sqlx::query_as(sql::EXPIRE_QUOTAS).bind(before).bind(AT_ONCE);
+            let removed: Vec<(i32,)> = self.write_all(EXPIRE, query).await?;
+            if i64::try_from(removed.len()).is_ok_and(|removed| removed < AT_ONCE) {
+                break;
+            }
+        }
         self.affect(EXPIRE, sqlx::query(sql::EXPIRE_ERASURES).bind(before)).await?;
         Ok(receipts)
     }

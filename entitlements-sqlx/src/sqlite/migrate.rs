@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(9, "plain_debits", include_str!("../../migrations/sqlite/0009_plain_debits.sql")),
     Migration::new(10, "after_erasure", include_str!("../../migrations/sqlite/0010_after_erasure.sql")),
     Migration::new(11, "alert_claims", include_str!("../../migrations/sqlite/0011_alert_claims.sql")),
+    Migration::new(12, "ended_periods", include_str!("../../migrations/sqlite/0012_ended_periods.sql")),
 ];
 
 /// Brings the schema up to date, as one change: all of it happens, or nothing.
