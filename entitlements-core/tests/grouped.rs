@@ -1,9 +1,11 @@
 //! Grouping: who joins which statement, and what becomes of those whose neighbours give up or fail.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::future::poll_fn;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -23,12 +25,22 @@ struct Slow {
     sizes: Mutex<Vec<usize>>,
     failure: Mutex<Option<StoreErrorKind>>,
     panics: AtomicBool,
+    /// How often a statement wakes itself while it is polled.
+    wakes: AtomicUsize,
 }
 
 impl Slow {
     async fn pass(&self, debits: usize) {
         self.sizes.lock().unwrap().push(debits);
         self.started.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..self.wakes.load(Ordering::SeqCst) {
+            let mut is_awake = false;
+            poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if mem::replace(&mut is_awake, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
         self.gate.acquire().await.unwrap().forget();
     }
 }
@@ -101,6 +113,7 @@ impl World {
             sizes: Mutex::default(),
             failure: Mutex::default(),
             panics: AtomicBool::default(),
+            wakes: AtomicUsize::new(0),
         });
         Self { grouped: Grouped::new(Arc::clone(&store)).with_largest(4), store }
     }
@@ -246,6 +259,18 @@ async fn callers_that_are_polled_no_more_stop_nobody() {
         assert!(matches!(answer.await.unwrap(), DebitOutcome::Refused));
     }
     assert!(is_recorded(a).await && is_recorded(b).await);
+}
+
+#[tokio::test]
+async fn a_statement_that_wakes_itself_goes_on_whoever_is_polled() {
+    let world = World::new();
+    world.store.wakes.store(3, Ordering::SeqCst);
+    let first = held(&world, "first");
+    let second = world.caller("acme", "second").await;
+    world.let_pass(10).await;
+    assert!(is_recorded(second).await);
+    assert!(matches!(first.await.unwrap(), DebitOutcome::Recorded(_)));
+    assert!(is_recorded(world.caller("acme", "third").await).await);
 }
 
 #[tokio::test]

@@ -224,6 +224,8 @@ impl<'a> Visit<'a> {
                 drop(polling);
             } else {
                 polling.goes_on(running);
+                let answer = self.place.answered_or_waiting(context.waker());
+                return answer.map_or(Poll::Pending, Poll::Ready);
             }
         }
     }
@@ -234,11 +236,14 @@ struct Polling<'a>(Option<&'a Mutex<Queue>>);
 
 impl Polling<'_> {
     fn goes_on(mut self, running: BoxFuture<()>) {
-        if let Some(queue) = self.0.take() {
-            let mut queue = locked(queue);
-            queue.running = Some(running);
-            queue.is_polled = false;
-        }
+        let Some(queue) = self.0.take() else { return };
+        let mut queue = locked(queue);
+        queue.running = Some(running);
+        queue.is_polled = false;
+        // Who looked while it was polled found nothing to do.
+        let wakers = if queue.is_due { queue.wakers() } else { Vec::new() };
+        drop(queue);
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
