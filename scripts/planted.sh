@@ -4,7 +4,8 @@
 #     scripts/planted.sh [part of a bug's name]...
 #
 # The bugs are in scripts/planted.txt. PLANTED_TARGET names a folder for what is built, to keep it between runs. Exit code
-# 1 if a bug survives, 2 if the list or the unchanged tests are broken.
+# 1 if a bug survives, 2 if the list or the unchanged tests are broken. If a bug that is wanted is one on PostgreSQL,
+# scripts/postgres.sh brings the server.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 list=$PWD/scripts/planted.txt
@@ -20,12 +21,13 @@ export CARGO_TARGET_DIR=${PLANTED_TARGET:-$work/target}
 export CARGO_PROFILE_DEV_DEBUG=false
 # Enough for the differential test to reach everything it wants to reach.
 export DIFFERENTIAL_CASES=2500 DIFFERENTIAL_SEED=1
-# What judges a bug in each crate: tests that need no server.
+# What judges a bug in each crate: tests that need no server, save where it says so.
 declare -A everything=(
     [billing-stripe]="--all-features --test billing --test signature"
     [entitlements-core]="--features testkit --lib --test catalog --test decision --test handle --test glance --test cache --test ladder --test shared --test fleet --test periods --test conformance --test differential"
     [entitlements-redis]="--lib"
     [entitlements-sqlx]="--lib --test sqlite"
+    ["entitlements-sqlx on PostgreSQL"]="--test postgres -- --ignored --skip kill::"
     [entitlements-tower]="--features axum,testkit --lib --test suite --test application --test allocations"
 )
 
@@ -50,7 +52,7 @@ check() {
     local number=$((${#names[@]} - 1))
     [[ $number -ge 0 ]] || return 0
     : "${crates[number]:=entitlements-core}"
-    local name=${names[number]} file=$tree/${crates[number]}/src/${files[number]:-}
+    local name=${names[number]} file=$tree/${crates[number]%% *}/src/${files[number]:-}
     local count
     if [[ -z ${everything[${crates[number]}]:-} ]]; then
         problems+=("$name: nothing judges ${crates[number]}")
@@ -91,9 +93,16 @@ is_wanted() {
     return 1
 }
 
+for number in "${!names[@]}"; do
+    if [[ ${crates[number]} == *PostgreSQL && -z ${ENTITLEMENTS_TEST_POSTGRES_URL:-} ]] && is_wanted "${names[number]}"; then
+        rm -rf "$work"
+        exec scripts/postgres.sh scripts/planted.sh "${wanted[@]}"
+    fi
+done
+
 # Runs tests of the crate $1; the rest says which.
 run() {
-    (cd "$tree" && timeout 900 cargo test --quiet -p "$@") >"$work/log" 2>&1
+    (cd "$tree" && timeout 900 cargo test --quiet -p "${1%% *}" "${@:2}") >"$work/log" 2>&1
 }
 
 # Runs all that judge the crate $1.
@@ -124,13 +133,13 @@ caught() {
 survivors=0 planted=0
 declare -A tried=()
 for number in "${!names[@]}"; do
-    name=${names[number]} crate=${crates[number]} file=$tree/${crates[number]}/src/${files[number]}
+    name=${names[number]} crate=${crates[number]} file=$tree/${crates[number]%% *}/src/${files[number]}
     is_wanted "$name" || continue
     if [[ -z ${tried[$crate]:-} ]]; then
         begun=$SECONDS
         # What is built first takes as long as the machine needs.
         read -ra selection <<<"${everything[$crate]}"
-        (cd "$tree" && cargo test --quiet --no-run -p "$crate" "${selection[@]}") >"$work/log" 2>&1 || true
+        (cd "$tree" && cargo test --quiet --no-run -p "${crate%% *}" "${selection[@]}") >"$work/log" 2>&1 || true
         if ! run_everything "$crate"; then
             tail -40 "$work/log"
             broken "the tests of $crate fail without any bug"

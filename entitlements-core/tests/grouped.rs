@@ -1,16 +1,19 @@
 //! Grouping: who joins which statement, and what becomes of those whose neighbours give up or fail.
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
+use std::future::poll_fn;
+use std::mem;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use entitlements_core::MemoryStore;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId};
 use entitlements_core::store::{GroupStore, Grouped, StoreError, StoreErrorKind, UsageStore};
-use entitlements_core::testkit::fixtures::{debit, monthly};
+use entitlements_core::testkit::fixtures::{company, debit, key, monthly};
 use entitlements_core::usage::{Debit, DebitOutcome, Receipt, RecordOutcome, UsageAlert};
+use entitlements_core::{BoxFuture, MemoryStore};
 use tokio::sync::Semaphore;
 
 /// Answers a statement when the test lets it, and notes how many debits each had.
@@ -22,12 +25,22 @@ struct Slow {
     sizes: Mutex<Vec<usize>>,
     failure: Mutex<Option<StoreErrorKind>>,
     panics: AtomicBool,
+    /// How often a statement wakes itself while it is polled.
+    wakes: AtomicUsize,
 }
 
 impl Slow {
     async fn pass(&self, debits: usize) {
         self.sizes.lock().unwrap().push(debits);
         self.started.fetch_add(1, Ordering::SeqCst);
+        for _ in 0..self.wakes.load(Ordering::SeqCst) {
+            let mut is_awake = false;
+            poll_fn(|context| {
+                context.waker().wake_by_ref();
+                if mem::replace(&mut is_awake, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
         self.gate.acquire().await.unwrap().forget();
     }
 }
@@ -100,6 +113,7 @@ impl World {
             sizes: Mutex::default(),
             failure: Mutex::default(),
             panics: AtomicBool::default(),
+            wakes: AtomicUsize::new(0),
         });
         Self { grouped: Grouped::new(Arc::clone(&store)).with_largest(4), store }
     }
@@ -127,6 +141,10 @@ async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
+}
+
+async fn is_refused(answer: Answer) -> bool {
+    matches!(answer.await.unwrap().unwrap(), DebitOutcome::Refused)
 }
 
 async fn is_recorded(answer: Answer) -> bool {
@@ -205,6 +223,66 @@ async fn whoever_gives_up_harms_nobody_else() {
     assert_eq!(world.sizes(), [1, 2]);
     // The line is idle again.
     assert!(is_recorded(world.caller("acme", "d").await).await);
+}
+
+/// A caller that was polled once, and is held.
+fn held(world: &World, key: &'static str) -> BoxFuture<Result<DebitOutcome, StoreError>> {
+    let grouped = world.grouped.clone();
+    let mut answer: BoxFuture<_> =
+        Box::pin(async move { grouped.debit(&debit("acme", key, 1, [monthly(5)])).await });
+    assert!(answer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    answer
+}
+
+#[tokio::test]
+async fn callers_that_are_polled_no_more_stop_nobody() {
+    let world = World::new();
+    // Whose statement is under way, and one that waits.
+    let first = held(&world, "first");
+    let second = held(&world, "second");
+    let [a, b] = [world.caller("acme", "a").await, world.caller("acme", "b").await];
+    let third = held(&world, "third");
+    assert_eq!(world.sizes(), [1]);
+    world.let_pass(10).await;
+    assert_eq!(world.sizes(), [1, 4]);
+    assert!(a.is_finished() && b.is_finished());
+    // After a group everybody has a turn first, which they do not take.
+    let more = [held(&world, "fourth"), held(&world, "fifth")];
+    let c = world.caller("acme", "c").await;
+    assert!(c.is_finished() && is_refused(c).await);
+    assert_eq!(world.sizes(), [1, 4, 3]);
+    // Their own outcomes wait for them.
+    for answer in [first, second, third] {
+        assert!(matches!(answer.await.unwrap(), DebitOutcome::Recorded(_)));
+    }
+    for answer in more {
+        assert!(matches!(answer.await.unwrap(), DebitOutcome::Refused));
+    }
+    assert!(is_recorded(a).await && is_recorded(b).await);
+}
+
+#[tokio::test]
+async fn a_statement_that_wakes_itself_goes_on_whoever_is_polled() {
+    let world = World::new();
+    world.store.wakes.store(3, Ordering::SeqCst);
+    let first = held(&world, "first");
+    let second = world.caller("acme", "second").await;
+    world.let_pass(10).await;
+    assert!(is_recorded(second).await);
+    assert!(matches!(first.await.unwrap(), DebitOutcome::Recorded(_)));
+    assert!(is_recorded(world.caller("acme", "third").await).await);
+}
+
+#[tokio::test]
+async fn a_statement_that_everybody_has_left_ends() {
+    let world = World::new();
+    let first = held(&world, "first");
+    let second = held(&world, "second");
+    drop((first, second));
+    world.let_pass(10).await;
+    assert!(is_recorded(world.caller("acme", "c").await).await);
+    let taken = world.store.inner.receipt(&company("acme"), &key("first")).await.unwrap();
+    assert_eq!(taken, None);
 }
 
 #[tokio::test]

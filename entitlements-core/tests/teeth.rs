@@ -62,6 +62,7 @@ caught! {
     appending_twice_is_caught: AppendsAgain by audit::an_entry_appended_again_is_left_out;
     listing_in_the_order_of_the_chain_is_caught: ListsByPlace by audit::entries_are_listed_newest_first;
     a_hole_in_the_chain_is_caught: LeavesHoles by audit::expiry_stops_at_the_first_entry_that_is_not_old;
+    a_log_that_waits_for_the_future_is_caught: StopsAtTheFuture by audit::an_entry_of_the_future_goes_with_those_behind_it;
     keeping_the_salts_of_the_erased_is_caught: KeepsSalts by erasure::erased_entries_stay_under_a_pseudonym;
     leaving_receipts_behind_is_caught: LeavesReceipts by erasure::an_erasure_removes_every_fact;
     erasing_without_a_revision_is_caught: ErasesSilently by erasure::an_erasure_takes_a_revision;

@@ -1,24 +1,26 @@
-//! Verifies the audit log of a database, and names the first entry that is wrong.
+//! Verifies an audit log, and names the first entry that is wrong.
 //!
 //! ```sh
 //! cargo run -p entitlements-sqlx --example verify_audit -- sqlite:///var/lib/platform.db
 //! cargo run -p entitlements-sqlx --example verify_audit -- postgres://audit@db/shop 812:9f2c…
+//! cargo run -p entitlements-sqlx --example verify_audit -- audit.jsonl
 //! ```
+//!
+//! A database is only read; it needs the schema of this version. A file, or `-` for the standard input, is what
+//! `export_audit` writes: it is verified without any database.
 //!
 //! It prints the last entry as `number:hash`. Keep that somewhere else, and give it as an anchor the next time: then also
 //! somebody who can compute the whole log anew is caught. Exit code 1 says that the log is broken, 2 that it was not read.
 
-use std::error::Error;
+mod reading;
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, stdin};
 use std::process::ExitCode;
 
-use entitlements_core::audit::{AuditHead, BrokenChain, Verified, Verifier};
-use entitlements_core::store::AuditStore;
-use entitlements_sqlx::{PostgresConfig, PostgresStore, SqliteConfig, SqliteStore};
+use entitlements_core::audit::{AuditHead, BrokenChain, BrokenExport, ExportVerifier, Verified, Verifier};
 
-/// How many entries are read at once.
-const PART: usize = 1_000;
-
-type Failure = Box<dyn Error>;
+use reading::{Failure, chain, is_url, open, read};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
@@ -35,25 +37,27 @@ async fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            eprintln!("{error}");
-            ExitCode::from(if error.is::<BrokenChain>() { 1 } else { 2 })
+            eprintln!("{}", chain(&*error));
+            let is_broken =
+                error.is::<BrokenChain>() || matches!(error.downcast_ref(), Some(BrokenExport::Chain { .. }));
+            ExitCode::from(if is_broken { 1 } else { 2 })
         }
     }
 }
 
 async fn run() -> Result<Verified, Failure> {
     let mut arguments = std::env::args().skip(1);
-    let url = arguments.next().ok_or("expected the URL of a database, and anchors `number:hash`")?;
+    let place =
+        arguments.next().ok_or("expected the URL of a database, a file or `-`, and anchors `number:hash`")?;
     let anchors = arguments.map(|text| anchor(&text)).collect::<Result<Vec<_>, _>>()?;
-    verify(&*open(&url).await?, &anchors).await
-}
-
-async fn open(url: &str) -> Result<Box<dyn AuditStore>, Failure> {
-    if url.starts_with("sqlite:") {
-        let config = SqliteConfig::from_url(url)?.with_create_if_missing(false);
-        return Ok(Box::new(SqliteStore::connect(&config).await?));
+    if is_url(&place) {
+        return verify(&place, &anchors).await;
     }
-    Ok(Box::new(PostgresStore::connect(&PostgresConfig::from_url(url)?).await?))
+    if place == "-" {
+        return verify_lines(stdin().lock(), anchors);
+    }
+    let file = File::open(&place).map_err(|error| format!("{place}: {error}"))?;
+    verify_lines(BufReader::new(file), anchors)
 }
 
 fn anchor(text: &str) -> Result<AuditHead, Failure> {
@@ -61,22 +65,23 @@ fn anchor(text: &str) -> Result<AuditHead, Failure> {
     Ok(AuditHead { sequence: sequence.parse()?, hash: hash.parse()? })
 }
 
-/// Reads the log up to where it ends when this begins.
-async fn verify(store: &dyn AuditStore, anchors: &[AuditHead]) -> Result<Verified, Failure> {
-    let mut part = store.audit_rows(0, PART).await?;
-    let head = part.head;
-    let mut verifier = Verifier::new(part.base);
-    for anchor in anchors {
-        verifier = verifier.with_anchor(*anchor)?;
+fn verify_lines(lines: impl BufRead, anchors: Vec<AuditHead>) -> Result<Verified, Failure> {
+    let mut verifier = ExportVerifier::new(anchors);
+    for line in lines.lines() {
+        verifier.check(&line?)?;
     }
-    loop {
-        for row in part.rows.iter().filter(|row| row.sequence <= head.sequence) {
-            verifier.check(row)?;
+    Ok(verifier.finish()?)
+}
+
+async fn verify(url: &str, anchors: &[AuditHead]) -> Result<Verified, Failure> {
+    let begin = |base, head| {
+        let mut verifier = Verifier::new(base);
+        for anchor in anchors {
+            verifier = verifier.with_anchor(*anchor)?;
         }
-        let last = verifier.last().sequence;
-        if last >= head.sequence || part.rows.is_empty() {
-            return Ok(verifier.finish(head)?);
-        }
-        part = store.audit_rows(last, PART).await?;
-    }
+        Ok((verifier, head))
+    };
+    let (verifier, head) =
+        read(&*open(url).await?, begin, |(verifier, _), row| Ok(verifier.check(&row)?)).await?;
+    Ok(verifier.finish(head)?)
 }

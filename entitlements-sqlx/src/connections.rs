@@ -6,18 +6,21 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
+#[cfg(feature = "postgres")]
+use sqlx::pool::PoolOptions;
 use sqlx::{Connection, Database, Error, Pool};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// A connection that was idle for so long is asked whether it still works before it is used, and goes back to the pool while
 /// others are used instead.
 const LONG_IDLE: Duration = Duration::from_secs(5);
 
-/// How long a connection may take to say that it still works.
+/// How long a connection may take to say that it still works; never more than half of what a call may wait for one, so that
+/// there is time for another.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The connections of a store. Cloning shares them.
@@ -32,7 +35,13 @@ struct Shared<DB: Database> {
     turns: Semaphore,
     /// The one that was used last is used next. None when everything is closed.
     waiting: Mutex<Option<VecDeque<Waiting<DB>>>>,
+    /// A connection that last worked then, or earlier, is not used any more.
+    doubted: Doubted,
 }
+
+/// When a connection last worked that was found to be broken: as a rule those that have not worked since are broken, too,
+/// since they lead to the same server, which has ended, or over the same network. Finding out one by one takes long.
+type Doubted = Arc<Mutex<Option<Instant>>>;
 
 struct Waiting<DB: Database> {
     connection: PoolConnection<DB>,
@@ -48,6 +57,8 @@ struct Working<'a, DB: Database> {
     /// Until it goes back.
     connection: Option<PoolConnection<DB>>,
     taken: Instant,
+    /// When it was last known to work.
+    since: Instant,
     answered: bool,
     /// Given up after the connection.
     _turn: SemaphorePermit<'a>,
@@ -55,28 +66,71 @@ struct Working<'a, DB: Database> {
 
 impl<DB: Database> Connections<DB> {
     /// The connections of a pool that nobody else uses.
+    #[cfg(feature = "sqlite")]
     pub(crate) fn new(pool: Pool<DB>, patience: Option<Duration>) -> Self {
-        let turns = usize::try_from(pool.options().get_max_connections()).unwrap_or(Semaphore::MAX_PERMITS);
-        let turns = Semaphore::new(turns.min(Semaphore::MAX_PERMITS));
-        Self(Arc::new(Shared { pool, patience, turns, waiting: Mutex::new(Some(VecDeque::new())) }))
+        Self::of(pool, patience, Doubted::default())
     }
 
-    /// Runs a statement over one of them. It waits for a connection as long as the pool lets its callers wait.
+    /// Connections that are opened when they are needed.
+    #[cfg(feature = "postgres")]
+    pub(crate) fn lazily(
+        pool: PoolOptions<DB>,
+        options: <DB::Connection as Connection>::Options,
+        patience: Option<Duration>,
+    ) -> Self {
+        let doubted = Doubted::default();
+        let (doubts, grace) = (Arc::clone(&doubted), grace(pool.get_acquire_timeout()));
+        // Asking each time would be a second round trip.
+        let pool = pool.test_before_acquire(false).before_acquire(move |connection, is| {
+            let worked = Instant::now().checked_sub(is.idle_for);
+            let is_doubted = worked.is_some_and(|worked| has_doubts(&doubts, worked));
+            Box::pin(async move {
+                Ok(!is_doubted && (is.idle_for < LONG_IDLE || works::<DB>(connection, grace).await))
+            })
+        });
+        Self::of(pool.connect_lazy_with(options), patience, doubted)
+    }
+
+    fn of(pool: Pool<DB>, patience: Option<Duration>, doubted: Doubted) -> Self {
+        let turns = usize::try_from(pool.options().get_max_connections()).unwrap_or(Semaphore::MAX_PERMITS);
+        let turns = Semaphore::new(turns.min(Semaphore::MAX_PERMITS));
+        let waiting = Mutex::new(Some(VecDeque::new()));
+        Self(Arc::new(Shared { pool, patience, turns, waiting, doubted }))
+    }
+
+    /// Runs a statement over one of them. It waits for a connection as long as the pool lets its callers wait, whatever it
+    /// waits for: a turn, what those that are idle say, and a new one.
     pub(crate) async fn call<T>(
         &self,
         statement: impl AsyncFnOnce(&mut DB::Connection) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let mut working = self.0.take().await?;
+        let mut working = match self.0.at_once() {
+            Some(working) => working,
+            None => timeout(self.wait(), self.0.take()).await.map_err(|_| Error::PoolTimedOut)??,
+        };
         let running = statement(working.connection.as_deref_mut().ok_or(Error::PoolClosed)?);
         let answer = match self.0.patience {
-            Some(patience) => timeout(patience, running).await.map_err(late)?,
+            Some(patience) => match timeout(patience, running).await {
+                Ok(answer) => answer,
+                Err(elapsed) => {
+                    self.0.doubt(working.since);
+                    return Err(late(elapsed));
+                }
+            },
             None => running.await,
         };
         working.answered = true;
-        if answer.is_ok() {
-            working.keep();
+        match &answer {
+            Ok(_) => working.keep(),
+            Err(error) if is_broken(error) => working.discard(),
+            Err(_) => {}
         }
         answer
+    }
+
+    /// How long a call waits for a connection.
+    pub(crate) fn wait(&self) -> Duration {
+        self.0.pool.options().get_acquire_timeout()
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.
@@ -110,24 +164,51 @@ impl<DB: Database> Clone for Connections<DB> {
 }
 
 impl<DB: Database> Shared<DB> {
+    /// One that worked a short while ago, if nothing has to be waited for.
+    fn at_once(&self) -> Option<Working<'_, DB>> {
+        let turn = self.turns.try_acquire().ok()?;
+        let mut all = self.waiting();
+        let waiting = all.as_mut()?.pop_back_if(|last| last.since.elapsed() < LONG_IDLE)?;
+        let Waiting { connection, taken, since } = waiting;
+        Some(Working {
+            shared: self,
+            connection: Some(connection),
+            taken,
+            since,
+            answered: false,
+            _turn: turn,
+        })
+    }
+
     async fn take(&self) -> Result<Working<'_, DB>, Error> {
-        let patience = self.pool.options().get_acquire_timeout();
-        let turn = match self.turns.try_acquire() {
-            Ok(turn) => turn,
-            Err(_) => timeout(patience, self.turns.acquire())
-                .await
-                .map_err(|_| Error::PoolTimedOut)?
-                .map_err(|_| Error::PoolClosed)?,
-        };
-        while let Some(Waiting { mut connection, taken, since }) = self.next() {
-            if since.elapsed() < LONG_IDLE || works(&mut connection).await {
-                let connection = Some(connection);
-                return Ok(Working { shared: self, connection, taken, answered: false, _turn: turn });
+        let turn = self.turns.acquire().await.map_err(|_| Error::PoolClosed)?;
+        let grace = grace(self.pool.options().get_acquire_timeout());
+        let now = Instant::now();
+        let mut working =
+            Working { shared: self, connection: None, taken: now, since: now, answered: false, _turn: turn };
+        while let Some(waiting) = self.next() {
+            working.hold(waiting);
+            if working.since.elapsed() < LONG_IDLE || working.works(grace).await {
+                return Ok(working);
             }
-            connection.close_on_drop();
+            working.discard();
         }
-        let connection = Some(self.pool.acquire().await?);
-        Ok(Working { shared: self, connection, taken: Instant::now(), answered: false, _turn: turn })
+        let connection = self.pool.acquire().await?;
+        let now = Instant::now();
+        working.hold(Waiting { connection, taken: now, since: now });
+        Ok(working)
+    }
+
+    /// Something that last worked at this instant does not work any more: nothing is used that has not worked since.
+    fn doubt(&self, since: Instant) {
+        {
+            let mut doubted = self.doubted.lock().unwrap_or_else(PoisonError::into_inner);
+            *doubted = (*doubted).max(Some(since));
+        }
+        let Some(queue) = &mut *self.waiting() else { return };
+        while let Some(one) = queue.pop_front_if(|one| one.since <= since) {
+            drop(one.connection.detach());
+        }
     }
 
     fn waiting(&self) -> MutexGuard<'_, Option<VecDeque<Waiting<DB>>>> {
@@ -154,7 +235,28 @@ impl<DB: Database> Shared<DB> {
 }
 
 impl<DB: Database> Working<'_, DB> {
-    fn keep(mut self) {
+    fn hold(&mut self, Waiting { connection, taken, since }: Waiting<DB>) {
+        self.connection = Some(connection);
+        (self.taken, self.since) = (taken, since);
+    }
+
+    /// Asks whether it still works.
+    async fn works(&mut self, grace: Duration) -> bool {
+        match self.connection.as_deref_mut() {
+            Some(connection) => works::<DB>(connection, grace).await,
+            None => false,
+        }
+    }
+
+    /// Leaves it alone: there is nobody to say goodbye to. What has not worked since goes with it.
+    fn discard(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            drop(connection.detach());
+        }
+        self.shared.doubt(self.since);
+    }
+
+    fn keep(&mut self) {
         if let Some(connection) = self.connection.take() {
             let waiting = Waiting { connection, taken: self.taken, since: Instant::now() };
             self.connection = self.shared.put(waiting).map(|other| other.connection);
@@ -178,8 +280,26 @@ impl<DB: Database> Drop for Working<'_, DB> {
     }
 }
 
-async fn works<DB: Database>(connection: &mut PoolConnection<DB>) -> bool {
-    matches!(timeout(GRACE, connection.ping()).await, Ok(Ok(())))
+async fn works<DB: Database>(connection: &mut DB::Connection, grace: Duration) -> bool {
+    matches!(timeout(grace, connection.ping()).await, Ok(Ok(())))
+}
+
+fn grace(wait: Duration) -> Duration {
+    GRACE.min(wait / 2)
+}
+
+#[cfg(feature = "postgres")]
+fn has_doubts(doubted: &Doubted, worked: Instant) -> bool {
+    doubted.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|doubted| worked <= doubted)
+}
+
+/// Whether it is the connection that failed, or the server behind all of them: it is being shut down, or has crashed.
+fn is_broken(error: &Error) -> bool {
+    match error {
+        Error::Io(_) | Error::Tls(_) | Error::Protocol(_) => true,
+        Error::Database(error) => matches!(error.code().as_deref(), Some("57P01" | "57P02")),
+        _ => false,
+    }
 }
 
 fn late(elapsed: tokio::time::error::Elapsed) -> Error {

@@ -53,6 +53,28 @@ pub(crate) fn missing<'m>(
     Ok(known.iter().filter(is_missing).collect())
 }
 
+/// Refuses a database that is not to be changed, and does not have every version.
+///
+/// # Errors
+///
+/// [`Schema`](StoreErrorKind::Schema) with the versions, or as [`missing`].
+pub(crate) fn nothing_missing(
+    operation: &'static str,
+    known: &[Migration],
+    applied: &[Applied],
+) -> Result<(), StoreError> {
+    if missing(operation, known, applied)?.is_empty() {
+        return Ok(());
+    }
+    let newest = |versions: &mut dyn Iterator<Item = i64>| versions.max().unwrap_or(0);
+    let has = newest(&mut applied.iter().map(|(version, _)| *version));
+    let needs = newest(&mut known.iter().map(|migration| migration.version));
+    let why = format!(
+        "the database has schema {has}, and this version reads {needs}; it is not brought up to date here"
+    );
+    Err(StoreError::new(StoreErrorKind::Schema, operation).with_source(why))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -16,9 +16,12 @@
 //!
 //! A chain that lives beside its entries shows what was changed by somebody who cannot compute all of it anew. Whoever can
 //! needs to be caught with an [`AuditHead`] that was put somewhere else before: give it to the verifier as an anchor.
+//!
+//! A log can be written as [lines](AuditLine) of JSON, and verified where its store is not, by [`ExportVerifier`].
 
 mod chain;
 mod entry;
+mod export;
 mod hex;
 mod queue;
 mod recorder;
@@ -27,6 +30,7 @@ mod verify;
 
 pub use chain::{PSEUDONYM, link};
 pub use entry::{AuditEntry, AuditSource};
+pub use export::{AuditLine, BrokenExport, ExportVerifier, InvalidLine};
 pub use hex::{AuditHash, AuditSalt, InvalidHex};
 pub use recorder::{Audit, AuditConfig, AuditStats};
 pub use row::{AuditExport, AuditHead, AuditRecord, AuditRow};

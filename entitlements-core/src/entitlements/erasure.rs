@@ -38,17 +38,20 @@ impl Entitlements {
         Ok(erased?)
     }
 
-    /// Removes notes about decisions that are older than `age`, from the beginning of the log; returns where it begins now.
+    /// Removes notes about decisions that are older than `age`, from the beginning of the log; returns where it begins now. A note
+    /// of a process whose clock was ahead goes with those behind it.
     ///
     /// # Errors
     ///
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Internal`](crate::ErrorKind::Internal) when the store fails.
     pub async fn expire_audit(&self, age: TimeDelta) -> Result<AuditHead, Error> {
         let now = self.now();
-        Ok(self.0.store.expire_audit(now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC)).await?)
+        let before = now.checked_sub_signed(age).unwrap_or(DateTime::<Utc>::MIN_UTC);
+        Ok(self.0.store.expire_audit_at(before, now).await?)
     }
 
-    /// Removes receipts that are older than `age`, and with them their idempotency keys; returns how many.
+    /// Removes receipts that are older than `age`, and with them their idempotency keys; returns how many. Counters whose period
+    /// has been over for as long go, too, with the alerts that they have raised.
     ///
     /// # Errors
     ///

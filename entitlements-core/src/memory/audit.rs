@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::MemoryStore;
 use super::instant::kept;
-use super::state::{Company, State};
+use super::state::{AlertKey, Company, Count, CounterKey, State};
 use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord, AuditRow, PSEUDONYM, link};
 use crate::billing::BillingEvent;
 use crate::facts::Revision;
@@ -91,9 +91,20 @@ impl AuditStore for MemoryStore {
     }
 
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
-        let before = kept(before);
+        self.expire_audit_at(before, DateTime::<Utc>::MAX_UTC).await
+    }
+
+    async fn expire_audit_at(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<AuditHead, StoreError> {
+        let (before, now) = (kept(before), kept(now));
         let log = &mut self.state().log;
-        while let Some(row) = log.rows.pop_front_if(|row| row.entry.at < before) {
+        let stays = |row: &AuditRow| row.entry.at >= before && row.entry.at <= now;
+        let end = log.rows.iter().position(stays).unwrap_or(log.rows.len());
+        let last = log.rows.iter().take(end).rposition(|row| row.entry.at < before);
+        for row in log.rows.drain(..last.map_or(0, |last| last + 1)) {
             log.ids.remove(&row.id);
             log.base = place(&row);
         }
@@ -143,6 +154,7 @@ impl ErasureStore for MemoryStore {
             let Company { receipts, receipt_keys, reservation_keys, .. } = company;
             receipt_keys.retain(|_, key| receipts.contains_key(key) || reservation_keys.contains_key(key));
         }
+        state.expire_counters(before);
         state.outbox.expire(before);
         let State { companies, billing, outbox, log, .. } = &mut *state;
         companies.retain(|name, company| {
@@ -155,6 +167,26 @@ impl ErasureStore for MemoryStore {
 }
 
 impl State {
+    /// Forgets counters whose period is long over, and what they have raised.
+    fn expire_counters(&mut self, before: DateTime<Utc>) {
+        let Self { companies, alerts, raised, .. } = self;
+        let waiting: HashSet<_> =
+            alerts.iter().map(|waiting| AlertKey::from(&waiting.alert).counter()).collect();
+        let mut gone = HashSet::new();
+        for (name, company) in companies {
+            if company.reservations.values().any(|known| known.reservation.held.at < before) {
+                continue;
+            }
+            let is_over = |key: &CounterKey, count: &Count| {
+                count.period_end.is_some_and(|end| end < before)
+                    && !waiting.contains(&(name.clone(), key.clone()))
+            };
+            let counters = company.counters.extract_if(.., |key, count| is_over(key, count));
+            gone.extend(counters.map(|(key, _)| (name.clone(), key)));
+        }
+        raised.retain(|key| !gone.contains(&key.counter()));
+    }
+
     /// Removes every fact about a company; what the law keeps stays under the pseudonym.
     fn forget(&mut self, company: &CompanyId, pseudonym: &CompanyId, at: DateTime<Utc>) {
         self.companies.remove(company);

@@ -23,7 +23,7 @@ use state::State;
 /// Keeps everything in this process, and nothing beyond its end.
 ///
 /// Every method is one short critical section under one lock; nothing waits while the lock is held. Receipts and the
-/// counters of ended periods are kept as long as the store lives.
+/// counters of ended periods are kept until they are [expired](crate::store::ErasureStore::expire).
 ///
 /// ```
 /// use entitlements_core::MemoryStore;

@@ -178,6 +178,11 @@ pub(super) struct AlertKey {
 }
 
 impl AlertKey {
+    /// Whose counter it is of.
+    pub(super) fn counter(&self) -> (CompanyId, CounterKey) {
+        (self.company.clone(), self.counter.clone())
+    }
+
     pub(super) fn is_of(&self, company: &CompanyId) -> bool {
         self.company == *company
     }

@@ -24,6 +24,9 @@ use crate::id::CompanyId;
 ///   [`Unsupported`](super::StoreErrorKind::Unsupported).
 /// * `expire_audit` removes the beginning of the chain, up to the first entry that is not older than `before`; the rest still
 ///   verifies, from the base that it returns.
+/// * `expire_audit_at` does the same as one who knows that it is `now`. What says that it is of later comes from a clock that
+///   was wrong, and tells nothing about its age: it is as old as the first entry behind it that is not of later, and stays if
+///   there is none.
 /// * `audit_rows` returns up to `limit` rows after number `after`, with the ends of the chain, as one consistent view. Rows
 ///   that were removed are left out.
 #[async_trait]
@@ -40,6 +43,19 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
 
     /// Removes what is older than `before` from the beginning of the chain; returns where it begins now.
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError>;
+
+    /// Removes what is older than `before` from the beginning of the chain, past entries that say that they are of after `now`;
+    /// returns where it begins now.
+    ///
+    /// By default it does not go past them.
+    async fn expire_audit_at(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<AuditHead, StoreError> {
+        let _ = now;
+        self.expire_audit(before).await
+    }
 
     /// A part of the chain, for a [`Verifier`](crate::audit::Verifier).
     async fn audit_rows(&self, after: u64, limit: usize) -> Result<AuditExport, StoreError>;
@@ -59,8 +75,11 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
 /// * It returns `None`, and changes nothing, when nothing is known about the company: neither facts nor entries. So a second
 ///   erasure is `None`, unless something was written in between.
 /// * `expire` removes receipts that were made before `before`, with their refunds, and the revision that is left of companies
-///   that were erased before it and have not come back. Counters stay. What a reservation came to is as old as its end, and
-///   a reservation whose units the counters still hold stays.
+///   that were erased before it and have not come back. What a reservation came to is as old as its end, and a reservation
+///   whose units the counters still hold stays.
+/// * It also removes counters whose period ended before `before`, with the acknowledged alerts that they have raised: nobody
+///   loads them any more. All counters of a company stay while a receipt or reservation of it from before `before` does; a
+///   counter stays while an alert of it is not acknowledged, and as long as its period has no end.
 #[async_trait]
 pub trait ErasureStore: Debug + Send + Sync + 'static {
     /// Erases a company.

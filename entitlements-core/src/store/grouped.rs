@@ -38,8 +38,8 @@ pub trait GroupStore: UsageStore {
 /// A debit that finds an idle line begins at once, by itself; those that come while it runs make the next statement
 /// together, in the order in which they came. There is no timer, so nobody waits longer than for the statement under way and
 /// for their own; after a group, that one lets every task that can go on have a turn before it begins, so that they join.
-/// Each caller gets the exact outcome of its own debit, and one who gives up harms nobody else. Everything else goes to the
-/// inner store.
+/// Each caller gets the exact outcome of its own debit. One who gives up harms nobody else, nor one that is held and polled no
+/// more. Everything else goes to the inner store.
 #[derive(Clone)]
 pub struct Grouped<S> {
     pub(super) inner: Arc<S>,

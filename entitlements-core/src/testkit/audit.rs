@@ -289,6 +289,50 @@ pub async fn expiry_stops_at_the_first_entry_that_is_not_old(store: &impl AuditS
     }
 }
 
+/// A clock that was ahead does not keep the log for as long as it was, and takes nothing with it that is not old.
+pub async fn an_entry_of_the_future_goes_with_those_behind_it(store: &impl AuditStore) {
+    let future = |id| later(id, "acme", 1_000_000_000);
+    let records = [
+        future("a"),
+        later("b", "acme", 0),
+        future("c"),
+        later("d", "acme", 1),
+        future("e"),
+        later("f", "acme", 5),
+        future("g"),
+        later("h", "acme", 1),
+        future("i"),
+    ];
+    store.append(&records).await.unwrap();
+    let expire = async |before, at| {
+        let [before, at] = [before, at].map(|seconds| now() + TimeDelta::seconds(seconds));
+        let base = store.expire_audit_at(before, at).await.unwrap();
+        assert_eq!(store.audit_rows(0, 10).await.unwrap().base, base);
+        chain(store).await.iter().map(|row| row.id.clone()).collect::<String>()
+    };
+    // `e` stands before one that is not old.
+    assert_eq!(expire(2, 10).await, "efghi");
+    assert_eq!(expire(2, 10).await, "efghi");
+    // Of now is not of the future.
+    assert_eq!(expire(5, 5).await, "efghi");
+    assert_eq!(expire(6, 10).await, "i");
+    assert_eq!(expire(6, 2_000_000_000).await, "i");
+    assert_eq!(expire(1_000_000_001, 2_000_000_000).await, "");
+}
+
+/// Also those of a process that had a wrong clock for long.
+pub async fn however_many_entries_of_the_future_hold_up_no_expiry(store: &impl AuditStore) {
+    const MANY: i64 = 10_100;
+    let mut records: Vec<_> = (0..MANY).map(|n| later(&format!("r{n}"), "acme", 1_000_000 + n)).collect();
+    records.push(later("old", "acme", 0));
+    records.push(later("new", "acme", 9));
+    store.append(&records).await.unwrap();
+    let base =
+        store.expire_audit_at(now() + TimeDelta::seconds(5), now() + TimeDelta::seconds(9)).await.unwrap();
+    assert_eq!(base.sequence, MANY.unsigned_abs() + 1);
+    assert_eq!(ids(&chain(store).await), ["new"]);
+}
+
 /// A chain whose entries are all gone goes on where it was.
 pub async fn a_chain_goes_on_after_all_of_it_expired(store: &impl AuditStore) {
     store.append(&[later("a", "acme", 0), later("b", "acme", 1)]).await.unwrap();

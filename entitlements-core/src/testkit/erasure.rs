@@ -1,18 +1,21 @@
 //! Cases about forgetting: all of one company, nothing of another, and the log goes on.
 
+mod retention;
+
 use chrono::TimeDelta;
 
 use super::audit::{appended, chain, entries, entries_if_kept};
 use super::fixtures::{
-    addon, audited, company, debit, facts, feature, grant, grant_id, key, monthly, now, overriding,
-    receipt_id, recorded, subscription, subscription_id, units, used, used_in, user,
+    addon, audited, company, debit, facts, feature, grant, grant_id, key, monthly, now, overriding, recorded,
+    subscription, subscription_id, units, used, user,
 };
 use crate::audit::{AuditSource, PSEUDONYM};
 use crate::facts::{Facts, Revision};
-use crate::reservation::ReserveOutcome;
 use crate::store::{Inserted, PageRequest, Store};
 use crate::subscription::Subscription;
 use crate::usage::Counter;
+
+pub use retention::*;
 
 fn alerting() -> Counter {
     Counter { alerts: vec![(80, units(4))], ..monthly(5) }
@@ -233,99 +236,6 @@ pub async fn late_entries_of_a_company_that_came_back_are_nobodys(store: &impl S
     store.put_addon(&company("acme"), &addon("pack", 1)).await.unwrap();
     store.append(&[entry("later", now() - day)]).await.unwrap();
     assert_eq!(entries(store, "acme").await.len(), 1);
-}
-
-/// Receipts that were kept long enough go, with their keys and refunds; what was counted stays.
-pub async fn old_receipts_expire(store: &impl Store) {
-    let mut old = debit("acme", "old", 2, [monthly(5)]);
-    old.at = now() - TimeDelta::days(40);
-    recorded(store, &old).await;
-    let mut given_back = debit("acme", "given back", 1, [monthly(5)]);
-    given_back.at = old.at;
-    recorded(store, &given_back).await;
-    store.refund(&company("acme"), &given_back.receipt, now()).await.unwrap();
-    recorded(store, &debit("acme", "new", 1, [monthly(5)])).await;
-    assert_eq!(store.expire(old.at).await.unwrap(), 0);
-    assert_eq!(store.expire(now()).await.unwrap(), 2);
-    for (name, known) in [("old", false), ("given back", false), ("new", true)] {
-        assert_eq!(store.receipt(&company("acme"), &key(name)).await.unwrap().is_some(), known, "{name}");
-    }
-    assert_eq!(used(store, "acme", &monthly(5)).await, 3);
-    assert_eq!(store.refund(&company("acme"), &receipt_id("receipt of old"), now()).await.unwrap(), None);
-    assert_eq!(store.expire(now()).await.unwrap(), 0);
-}
-
-/// A reservation that has expired frees its units, however old it is: retention takes nothing away that is needed for that.
-pub async fn retention_leaves_no_units_set_aside(store: &impl Store) {
-    let day = TimeDelta::days(1);
-    let hold = |name: &str, days_ago: i32| {
-        let mut debit = debit("acme", name, 2, [monthly(20)]);
-        debit.at = now() - day * days_ago;
-        (debit.clone(), debit.at + TimeDelta::hours(1))
-    };
-    // One that nobody has ended, one that was released, and one that was committed not long ago.
-    for (name, days_ago) in [("forgotten", 40), ("released", 40), ("committed", 40)] {
-        let (debit, expires_at) = hold(name, days_ago);
-        let reserved = store.reserve(&debit, expires_at).await.unwrap();
-        assert!(matches!(reserved, ReserveOutcome::Reserved(_)), "{reserved:?}");
-    }
-    let acme = company("acme");
-    let released = now() - day * 40;
-    store.release_reservation(&acme, &receipt_id("receipt of released"), released).await.unwrap();
-    let committed = now() - day;
-    store.commit(&acme, &receipt_id("receipt of committed"), units(2), committed).await.unwrap();
-    let (mut waits, expires_at) = hold("waits", 0);
-    waits.at = now() - day * 40;
-    store.reserve(&waits, expires_at + day).await.unwrap();
-
-    assert_eq!(used(store, "acme", &monthly(20)).await, 4);
-    let expired = store.expire(now() - day * 30).await.unwrap();
-    // What was forgotten had been freed by the commit.
-    assert_eq!(expired, 2);
-    assert_eq!(used(store, "acme", &monthly(20)).await, 4);
-    for (name, known) in [("forgotten", false), ("released", false), ("committed", true), ("waits", true)] {
-        assert_eq!(store.reservation(&acme, &key(name)).await.unwrap().is_some(), known, "{name}");
-    }
-    // Its key is as old as its commit.
-    assert!(store.receipt(&acme, &key("committed")).await.unwrap().is_some());
-    // Nobody writes, and it expires: its units are free, before and after retention.
-    let later = now() + day * 3;
-    assert_eq!(used_in(&store.load(&acme, later).await.unwrap(), &monthly(20)), 2);
-    assert_eq!(store.expire(later).await.unwrap(), 1);
-    assert_eq!(used_in(&store.load(&acme, later).await.unwrap(), &monthly(20)), 2);
-}
-
-/// A reservation that is held while receipts expire can be committed afterwards, and given back.
-pub async fn what_is_held_during_retention_can_be_given_back(store: &impl Store) {
-    let held = debit("acme", "k", 2, [monthly(5)]);
-    let (acme, later) = (company("acme"), now() + TimeDelta::days(2));
-    store.reserve(&held, now() + TimeDelta::days(3)).await.unwrap();
-    store.expire(now() + TimeDelta::days(1)).await.unwrap();
-    store.commit(&acme, &held.receipt, units(1), later).await.unwrap();
-    assert_eq!(used(store, "acme", &monthly(5)).await, 1);
-    let given_back = store.refund(&acme, &held.receipt, later).await.unwrap().expect("a receipt");
-    assert_eq!(given_back.refunded_at, Some(later));
-    assert_eq!(used(store, "acme", &monthly(5)).await, 0);
-}
-
-/// The revision of an erased company is kept until it expires, and longer if the company came back.
-pub async fn what_is_left_of_an_erasure_expires(store: &impl Store) {
-    for name in ["gone", "back", "using"] {
-        populate(store, name).await;
-        erased(store, name).await;
-    }
-    store.insert_grant(&grant("g", "back")).await.unwrap();
-    recorded(store, &debit("using", "k", 1, [monthly(5)])).await;
-    let (back, using) = (facts(store, "back").await, facts(store, "using").await);
-    store.expire(now()).await.unwrap();
-    assert!(facts(store, "gone").await.revision > Revision(0));
-    store.expire(now() + TimeDelta::microseconds(1)).await.unwrap();
-    assert_eq!(facts(store, "gone").await.revision, Revision(0));
-    assert_eq!(facts(store, "back").await, back);
-    assert_eq!(facts(store, "using").await.usage, using.usage);
-    // The company can come back from nothing, too.
-    populate(store, "gone").await;
-    assert_eq!(facts(store, "gone").await.grants.len(), 1);
 }
 
 /// Erasures of one company at once erase it once.

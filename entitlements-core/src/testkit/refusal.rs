@@ -72,6 +72,7 @@ pub async fn the_log_is_refused(store: &impl Store) {
         unsupported(store.audit_page(&company("acme"), &PageRequest::first(10)).await);
         unsupported(store.audit_rows(0, 10).await);
         unsupported(store.expire_audit(now()).await);
+        unsupported(store.expire_audit_at(now(), now()).await);
     }
     assert_eq!(known(store).await, before);
 }

@@ -231,6 +231,8 @@ macro_rules! store_suite {
             racing_appends_of_the_same_entries_count_once
             old_entries_expire_from_the_beginning
             expiry_stops_at_the_first_entry_that_is_not_old
+            an_entry_of_the_future_goes_with_those_behind_it
+            however_many_entries_of_the_future_hold_up_no_expiry
             a_chain_goes_on_after_all_of_it_expired
             a_part_of_the_chain_is_exported
             hostile_companies_have_logs_of_their_own
@@ -250,6 +252,8 @@ macro_rules! store_suite {
             old_receipts_expire
             retention_leaves_no_units_set_aside
             what_is_held_during_retention_can_be_given_back
+            counters_of_periods_that_are_long_over_expire
+            counters_stay_as_long_as_something_refers_to_them
             what_is_left_of_an_erasure_expires
             racing_erasures_erase_once
             debits_during_an_erasure_are_counted_or_gone

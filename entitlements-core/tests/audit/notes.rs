@@ -186,6 +186,20 @@ async fn old_notes_expire_by_the_handles_clock() {
 }
 
 #[tokio::test]
+async fn notes_of_a_clock_that_was_ahead_expire_with_those_behind_them() {
+    let bench = bench();
+    bench.clock.advance(TimeDelta::days(10_000));
+    bench.entitlements.check(&bench.export(Action::View)).await.unwrap();
+    assert_eq!(bench.notes().await.len(), 1);
+    bench.clock.advance(TimeDelta::days(-10_000));
+    bench.entitlements.check(&bench.export(Action::View)).await.unwrap();
+    assert_eq!(bench.notes().await.len(), 2);
+    bench.clock.advance(TimeDelta::days(2));
+    assert_eq!(bench.entitlements.expire_audit(TimeDelta::days(1)).await.unwrap().sequence, 2);
+    assert_eq!(bench.notes().await, []);
+}
+
+#[tokio::test]
 async fn every_observer_sees_every_event() {
     let store = Arc::new(MemoryStore::default());
     let (first, second) = (Audit::new(Arc::clone(&store)), Audit::new(Arc::clone(&store)));

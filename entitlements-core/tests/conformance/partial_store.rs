@@ -117,6 +117,7 @@ done!(Some(Part::Audit), AuditStore {
     fn append(&self, records: &[AuditRecord]) -> ();
     fn audit_page(&self, company: &CompanyId, page: &PageRequest) -> Page<AuditEntry>;
     fn expire_audit(&self, before: DateTime<Utc>) -> AuditHead;
+    fn expire_audit_at(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> AuditHead;
     fn audit_rows(&self, after: u64, limit: usize) -> AuditExport;
 });
 

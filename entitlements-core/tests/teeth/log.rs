@@ -53,6 +53,14 @@ impl AuditStore for Store {
         self.memory.expire_audit(before).await
     }
 
+    async fn expire_audit_at(&self, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<AuditHead> {
+        self.log.0.lock().unwrap().expired = Some(before);
+        if self.is(Wrong::StopsAtTheFuture) {
+            return self.memory.expire_audit(before).await;
+        }
+        self.memory.expire_audit_at(before, now).await
+    }
+
     async fn audit_rows(&self, after: u64, limit: usize) -> Result<AuditExport> {
         let mut export = self.memory.audit_rows(after, limit).await?;
         let notes = self.log.0.lock().unwrap();

@@ -85,6 +85,7 @@ pub(crate) enum Wrong {
     SharesKeys,
     SharesReceipts,
     ShowsNumbersOfNow,
+    StopsAtTheFuture,
     StoresEventsAgain,
     SyncsWithoutTheLock,
     TurnsBuckets,

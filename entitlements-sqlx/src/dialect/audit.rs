@@ -60,8 +60,17 @@ impl AuditStore for Store {
     }
 
     async fn expire_audit(&self, before: DateTime<Utc>) -> Result<AuditHead, StoreError> {
+        self.expire_audit_at(before, DateTime::<Utc>::MAX_UTC).await
+    }
+
+    async fn expire_audit_at(
+        &self,
+        before: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<AuditHead, StoreError> {
+        let (before, now) = (before.timestamp_micros(), now.timestamp_micros());
         loop {
-            let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before.timestamp_micros()).bind(AT_ONCE);
+            let query = sqlx::query_as(sql::EXPIRE_AUDIT).bind(before).bind(AT_ONCE).bind(now);
             let moved: Option<(i64, String)> = self.write(EXPIRE, query).await?;
             if moved.is_none() {
                 break;
@@ -90,6 +99,13 @@ impl ErasureStore for Store {
         let before = before.timestamp_micros();
         let receipts = self.remove_all(sql::EXPIRE_RECEIPTS, before).await?;
         self.remove_all(sql::EXPIRE_USAGE, before).await?;
+        loop {
+            let query = sqlx::query_as(sql::EXPIRE_QUOTAS).bind(before).bind(AT_ONCE);
+            let removed: Vec<(i32,)> = self.write_all(EXPIRE, query).await?;
+            if i64::try_from(removed.len()).is_ok_and(|removed| removed < AT_ONCE) {
+                break;
+            }
+        }
         self.affect(EXPIRE, sqlx::query(sql::EXPIRE_ERASURES).bind(before)).await?;
         Ok(receipts)
     }

@@ -5,10 +5,11 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use super::config::{PostgresConfig, quoted};
 use super::error::failed;
-use crate::migrations::{Applied, Migration, missing};
+use crate::migrations::{Applied, Migration, missing, nothing_missing};
 
 const CONNECT: &str = "open the database";
 const OPERATION: &str = "bring the schema up to date";
+const LOOK: &str = "read the version of the schema";
 
 /// The versions of the schema.
 const MIGRATIONS: &[Migration] = &[
@@ -38,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(9, "plain_debits", include_str!("../../migrations/postgres/0009_plain_debits.sql")),
     Migration::new(10, "after_erasure", include_str!("../../migrations/postgres/0010_after_erasure.sql")),
     Migration::new(11, "alert_claims", include_str!("../../migrations/postgres/0011_alert_claims.sql")),
+    Migration::new(12, "ended_periods", include_str!("../../migrations/postgres/0012_ended_periods.sql")),
     Migration::new(13, "settled_usage", include_str!("../../migrations/postgres/0013_settled_usage.sql")),
 ];
 
@@ -45,17 +47,44 @@ const MIGRATIONS: &[Migration] = &[
 ///
 /// It uses a connection of its own that nobody else gets: dropped half-way, it closes, and the server rolls back.
 pub(crate) async fn migrate(config: &PostgresConfig) -> Result<(), StoreError> {
-    let options = config.patient();
-    let mut connection = tokio::time::timeout(config.wait, PgConnection::connect_with(&options))
-        .await
-        .map_err(|late| StoreError::new(StoreErrorKind::Unavailable, CONNECT).with_source(late))?
-        .map_err(failed(CONNECT))?;
-    if !is_current(&mut connection).await? {
+    let (mut connection, applied) = look(config).await?;
+    let is_current = match &applied {
+        Some(applied) => missing(OPERATION, MIGRATIONS, applied)?.is_empty(),
+        None => false,
+    };
+    if !is_current {
         upgrade(&mut connection, config.schema.as_deref(), MIGRATIONS).await?;
     }
-    // It has done its work: a server that does not say goodbye changes nothing.
-    let _ = connection.close().await;
+    end(connection, config).await;
     Ok(())
+}
+
+/// Looks whether the schema is up to date, and changes nothing.
+pub(crate) async fn must_be_current(config: &PostgresConfig) -> Result<(), StoreError> {
+    let (connection, applied) = look(config).await?;
+    end(connection, config).await;
+    nothing_missing(LOOK, MIGRATIONS, &applied.unwrap_or_default())
+}
+
+/// A connection, and the versions that the schema has; `None` if it is not there.
+async fn look(config: &PostgresConfig) -> Result<(PgConnection, Option<Vec<Applied>>), StoreError> {
+    let options = config.patient();
+    let looking = async {
+        let mut connection = PgConnection::connect_with(&options).await.map_err(failed(CONNECT))?;
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass('entitlements_schema') IS NOT NULL")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed(LOOK))?;
+        let applied = if exists { Some(applied(LOOK, &mut connection).await?) } else { None };
+        Ok((connection, applied))
+    };
+    let late = |late| StoreError::new(StoreErrorKind::Unavailable, CONNECT).with_source(late);
+    tokio::time::timeout(config.wait, looking).await.map_err(late)?
+}
+
+/// Closes a connection that has done its work: a server that does not say goodbye changes nothing.
+async fn end(connection: PgConnection, config: &PostgresConfig) {
+    drop(tokio::time::timeout(config.wait, connection.close()).await);
 }
 
 async fn upgrade(
@@ -94,7 +123,7 @@ async fn upgrade(
         )",
     )
     .await?;
-    let applied = applied(connection).await?;
+    let applied = applied(OPERATION, connection).await?;
     for migration in missing(OPERATION, versions, &applied)? {
         run(connection, migration.statements).await?;
         sqlx::query(
@@ -111,21 +140,12 @@ async fn upgrade(
     run(connection, "COMMIT").await
 }
 
-/// Whether the schema has every version.
-async fn is_current(connection: &mut PgConnection) -> Result<bool, StoreError> {
-    let exists: bool = sqlx::query_scalar("SELECT to_regclass('entitlements_schema') IS NOT NULL")
-        .fetch_one(&mut *connection)
-        .await
-        .map_err(failed(OPERATION))?;
-    Ok(exists && missing(OPERATION, MIGRATIONS, &applied(connection).await?)?.is_empty())
-}
-
 /// The versions that the schema has.
-async fn applied(connection: &mut PgConnection) -> Result<Vec<Applied>, StoreError> {
+async fn applied(operation: &'static str, connection: &mut PgConnection) -> Result<Vec<Applied>, StoreError> {
     sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
         .fetch_all(connection)
         .await
-        .map_err(failed(OPERATION))
+        .map_err(failed(operation))
 }
 
 /// Runs statements that hold nothing from outside but quoted names.

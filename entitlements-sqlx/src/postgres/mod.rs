@@ -40,13 +40,13 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use entitlements_core::store::StoreError;
-use sqlx::postgres::{PgArguments, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::{Query, QueryAs};
 use sqlx::{Connection, FromRow, PgConnection, Postgres};
 
 use crate::connections::Connections;
 use error::failed;
-use migrate::migrate;
+use migrate::{migrate, must_be_current};
 
 /// How much longer than the server the client waits for an answer, for what the network takes.
 const GRACE: Duration = Duration::from_secs(1);
@@ -79,7 +79,8 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Connects, creates what is missing, and brings the schema up to date. A schema that is up to date is not written to, so
-    /// that a standby can be read from.
+    /// that a standby can be read from. Whether it is, is known within the time that a call may wait for a connection; to bring
+    /// it up to date takes what it takes, and others that do so are waited for.
     ///
     /// # Errors
     ///
@@ -90,15 +91,38 @@ impl PostgresStore {
     ///   tables with such names are there.
     pub async fn connect(config: &PostgresConfig) -> Result<Self, StoreError> {
         migrate(config).await?;
-        let pool = PgPoolOptions::new()
-            .max_connections(config.connections)
-            .acquire_timeout(config.wait)
-            // Asking each time would be a second round trip.
-            .test_before_acquire(false)
-            .connect_lazy_with(config.working());
+        Ok(Self::over(config, config.working()))
+    }
+
+    /// Connects to a database that is only read: nothing is created, and no schema is brought up to date. Whatever writes fails
+    /// as [`ReadOnly`](entitlements_core::store::StoreErrorKind::ReadOnly).
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and [`Schema`](entitlements_core::store::StoreErrorKind::Schema) when the schema is older
+    /// than this version, or not there.
+    ///
+    /// ```
+    /// use entitlements_core::store::StoreErrorKind;
+    /// use entitlements_sqlx::{PostgresConfig, PostgresStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let config = PostgresConfig::from_url("postgres://audit@127.0.0.1:1/shop").unwrap();
+    /// let error = PostgresStore::connect_read_only(&config).await.unwrap_err();
+    /// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    /// # }
+    /// ```
+    pub async fn connect_read_only(config: &PostgresConfig) -> Result<Self, StoreError> {
+        must_be_current(config).await?;
+        Ok(Self::over(config, config.working().options([("default_transaction_read_only", "on")])))
+    }
+
+    fn over(config: &PostgresConfig, options: PgConnectOptions) -> Self {
+        let pool = PgPoolOptions::new().max_connections(config.connections).acquire_timeout(config.wait);
         let limit = config.statement_timeout;
         let patience = (!limit.is_zero()).then(|| limit.saturating_add(GRACE));
-        Ok(Self { connections: Connections::new(pool, patience), repeating: Arc::default() })
+        Self { connections: Connections::lazily(pool, options, patience), repeating: Arc::default() }
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.
@@ -144,10 +168,12 @@ impl PostgresStore {
         let options = self.connections.options();
         // Of the same setting, the last counts.
         let options = options.as_ref().clone().options([("statement_timeout", "0")]);
-        let mut connection = PgConnection::connect_with(&options).await.map_err(failed(operation))?;
+        let mut connection = within(self.connections.wait(), PgConnection::connect_with(&options))
+            .await
+            .map_err(failed(operation))?;
         let rows = query.fetch_all(&mut connection).await.map_err(failed(operation))?;
         // It is done, however the connection ends.
-        drop(connection.close().await);
+        drop(within(self.connections.wait(), connection.close()).await);
         Ok(rows.into_iter().next())
     }
 
@@ -161,6 +187,14 @@ impl PostgresStore {
         let done = done.map_err(failed(operation))?;
         Ok(done.rows_affected())
     }
+}
+
+/// Gives up after some time.
+async fn within<T>(
+    limit: Duration,
+    work: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    tokio::time::timeout(limit, work).await.map_err(|_| sqlx::Error::PoolTimedOut)?
 }
 
 impl fmt::Debug for PostgresStore {

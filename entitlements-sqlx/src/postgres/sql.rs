@@ -29,6 +29,7 @@ statements! {
     EXPIRE_DECISIONS = "expire_decisions.sql";
     EXPIRE_DECISION_FENCES = "expire_decision_fences.sql";
     EXPIRE_ERASURES = "postgres/expire_erasures.sql";
+    EXPIRE_QUOTAS = "postgres/expire_quotas.sql";
     EXPIRE_RECEIPTS = "expire_receipts.sql";
     EXPIRE_USAGE = "expire_usage.sql";
     FIND_CUSTOMER = "find_customer.sql";

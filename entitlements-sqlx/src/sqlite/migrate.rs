@@ -4,9 +4,10 @@ use entitlements_core::store::StoreError;
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::failed;
-use crate::migrations::{Applied, Migration, missing};
+use crate::migrations::{Applied, Migration, missing, nothing_missing};
 
 const OPERATION: &str = "bring the schema up to date";
+const LOOK: &str = "read the version of the schema";
 
 /// The versions of the schema.
 const MIGRATIONS: &[Migration] = &[
@@ -29,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration::new(9, "plain_debits", include_str!("../../migrations/sqlite/0009_plain_debits.sql")),
     Migration::new(10, "after_erasure", include_str!("../../migrations/sqlite/0010_after_erasure.sql")),
     Migration::new(11, "alert_claims", include_str!("../../migrations/sqlite/0011_alert_claims.sql")),
+    Migration::new(12, "ended_periods", include_str!("../../migrations/sqlite/0012_ended_periods.sql")),
     Migration::new(13, "settled_usage", include_str!("../../migrations/sqlite/0013_settled_usage.sql")),
     Migration::new(14, "groups_expire", include_str!("../../migrations/sqlite/0014_groups_expire.sql")),
 ];
@@ -39,6 +41,21 @@ const MIGRATIONS: &[Migration] = &[
 /// dropped half-way rolls back when it closes, so the caller must not put it back into a pool that is used again.
 pub(crate) async fn migrate(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     bring_to(connection, MIGRATIONS).await
+}
+
+/// Looks whether the schema is up to date, and changes nothing.
+///
+/// # Errors
+///
+/// [`Schema`](entitlements_core::store::StoreErrorKind::Schema) if it is not.
+pub(crate) async fn must_be_current(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let exists: bool =
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'entitlements_schema')")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(failed(LOOK))?;
+    let applied = if exists { applied(LOOK, connection).await? } else { Vec::new() };
+    nothing_missing(LOOK, MIGRATIONS, &applied)
 }
 
 async fn bring_to(connection: &mut SqliteConnection, versions: &[Migration]) -> Result<(), StoreError> {
@@ -64,10 +81,7 @@ async fn upgrade(connection: &mut SqliteConnection, versions: &[Migration]) -> R
         ) STRICT",
     )
     .await?;
-    let applied: Vec<Applied> = sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
-        .fetch_all(&mut *connection)
-        .await
-        .map_err(failed(OPERATION))?;
+    let applied = applied(OPERATION, connection).await?;
     for migration in missing(OPERATION, versions, &applied)? {
         run(connection, migration.statements).await?;
         sqlx::query(
@@ -82,6 +96,17 @@ async fn upgrade(connection: &mut SqliteConnection, versions: &[Migration]) -> R
         .map_err(failed(OPERATION))?;
     }
     Ok(())
+}
+
+/// The versions that the schema has.
+async fn applied(
+    operation: &'static str,
+    connection: &mut SqliteConnection,
+) -> Result<Vec<Applied>, StoreError> {
+    sqlx::query_as("SELECT version, checksum FROM entitlements_schema")
+        .fetch_all(connection)
+        .await
+        .map_err(failed(operation))
 }
 
 /// Runs constant statements.

@@ -46,7 +46,7 @@ pub use transaction::SqliteTransaction;
 use crate::connections::Connections;
 use config::Place;
 use error::{failed, io_kind};
-use migrate::migrate;
+use migrate::{migrate, must_be_current};
 
 const CONNECT: &str = "open the database";
 
@@ -101,6 +101,40 @@ impl SqliteStore {
         let writer = Connections::new(writer, None);
         let readers = readers.map_or_else(|| writer.clone(), |readers| Connections::new(readers, None));
         Ok(Self { writer, readers })
+    }
+
+    /// Opens a database that is only read: nothing is created, and no schema is brought up to date. Whatever writes fails as
+    /// [`ReadOnly`](entitlements_core::store::StoreErrorKind::ReadOnly).
+    ///
+    /// The files beside a database in write-ahead mode are part of it: where they are missing, its folder has to be writable.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect), and [`Schema`](entitlements_core::store::StoreErrorKind::Schema) when the schema is older
+    /// than this version, or not there.
+    ///
+    /// ```
+    /// use entitlements_core::store::StoreErrorKind;
+    /// use entitlements_sqlx::{SqliteConfig, SqliteStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let error = SqliteStore::connect_read_only(&SqliteConfig::new("no/such.db")).await.unwrap_err();
+    /// assert_eq!(error.kind(), StoreErrorKind::Unavailable);
+    /// # }
+    /// ```
+    pub async fn connect_read_only(config: &SqliteConfig) -> Result<Self, StoreError> {
+        let options = match &config.place {
+            Place::Memory => reading_options(config).in_memory(true),
+            Place::File(path) => {
+                reading_options(config).filename(prepare_folder(path, false)?).read_only(true)
+            }
+        };
+        let readers = pool(config).max_connections(config.readers);
+        let readers = readers.connect_with(options).await.map_err(failed(CONNECT))?;
+        must_be_current(&mut *readers.acquire().await.map_err(failed(CONNECT))?).await?;
+        let readers = Connections::new(readers, None);
+        Ok(Self { writer: readers.clone(), readers })
     }
 
     /// Waits for calls under way and closes every connection. Later calls fail.
@@ -177,12 +211,16 @@ fn prepare_folder(path: &Path, create: bool) -> Result<PathBuf, StoreError> {
     Ok(path)
 }
 
-fn connect_options(config: &SqliteConfig, file: Option<&Path>) -> SqliteConnectOptions {
-    let options = SqliteConnectOptions::new()
+fn reading_options(config: &SqliteConfig) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
         .busy_timeout(config.wait)
         .foreign_keys(true)
         .optimize_on_close(false, None)
-        .disable_statement_logging();
+        .disable_statement_logging()
+}
+
+fn connect_options(config: &SqliteConfig, file: Option<&Path>) -> SqliteConnectOptions {
+    let options = reading_options(config);
     let Some(file) = file else { return options };
     options
         .filename(file)

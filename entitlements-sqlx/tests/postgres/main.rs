@@ -35,6 +35,8 @@ mod giving_up;
 #[path = "../common/ground.rs"]
 mod ground;
 #[cfg(test)]
+mod idle;
+#[cfg(test)]
 #[path = "../common/in_transaction.rs"]
 mod in_transaction;
 #[cfg(test)]
@@ -55,6 +57,8 @@ mod migrations;
 mod modelling;
 #[cfg(test)]
 mod proxy;
+#[cfg(test)]
+mod read_only;
 #[cfg(test)]
 mod round_trips;
 #[cfg(test)]

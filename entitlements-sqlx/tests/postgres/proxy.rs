@@ -30,8 +30,20 @@ pub(crate) enum Weather {
 pub(crate) struct Proxy {
     port: u16,
     weather: watch::Sender<Weather>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Default)]
+struct Counts {
     /// How often something came from the server.
-    answers: Arc<AtomicU64>,
+    answers: AtomicU64,
+    /// How many connections there were, and how many of them have ended.
+    begun: AtomicU64,
+    ended: AtomicU64,
+    /// Of so many connections, the first ones, nothing gets through any more.
+    lost: AtomicU64,
+    /// Of each later connection, nothing gets through after so many answers.
+    answers_each: AtomicU64,
 }
 
 impl Proxy {
@@ -41,18 +53,23 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (weather, seen) = watch::channel(Weather::Fair);
-        let answers = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&answers);
+        let counts = Arc::new(Counts { answers_each: AtomicU64::new(u64::MAX), ..Counts::default() });
+        let counted = Arc::clone(&counts);
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if *seen.borrow() == Weather::Down {
                     continue;
                 }
                 let Ok(server) = TcpStream::connect(&address).await else { continue };
-                tokio::spawn(pass(client, server, seen.clone(), Arc::clone(&counted)));
+                let (seen, counted) = (seen.clone(), Arc::clone(&counted));
+                let number = counted.begun.fetch_add(1, Ordering::SeqCst);
+                tokio::spawn(async move {
+                    pass(client, server, seen, &counted, number).await;
+                    counted.ended.fetch_add(1, Ordering::SeqCst);
+                });
             }
         });
-        Self { port, weather, answers }
+        Self { port, weather, counts }
     }
 
     pub(crate) fn set(&self, weather: Weather) {
@@ -60,7 +77,27 @@ impl Proxy {
     }
 
     pub(crate) fn answers(&self) -> u64 {
-        self.answers.load(Ordering::SeqCst)
+        self.counts.answers.load(Ordering::SeqCst)
+    }
+
+    /// How many connections there were.
+    pub(crate) fn begun(&self) -> u64 {
+        self.counts.begun.load(Ordering::SeqCst)
+    }
+
+    /// How many there are.
+    pub(crate) fn open(&self) -> u64 {
+        self.begun() - self.counts.ended.load(Ordering::SeqCst)
+    }
+
+    /// Nothing gets through those that there are, and nothing is closed. Others work.
+    pub(crate) fn lose(&self) {
+        self.counts.lost.store(self.begun(), Ordering::SeqCst);
+    }
+
+    /// Of each connection, nothing gets through after so many answers.
+    pub(crate) fn lose_after(&self, answers: u64) {
+        self.counts.answers_each.store(answers, Ordering::SeqCst);
     }
 
     /// A way to a schema through the proxy.
@@ -80,10 +117,11 @@ async fn pass(
     mut client: TcpStream,
     mut server: TcpStream,
     mut weather: watch::Receiver<Weather>,
-    answers: Arc<AtomicU64>,
+    counts: &Counts,
+    number: u64,
 ) {
     let (mut question, mut answer) = (vec![0; 65536], vec![0; 65536]);
-    let mut is_lost = false;
+    let (mut is_lost, mut answers) = (false, 0);
     loop {
         tokio::select! {
             changed = weather.changed() => {
@@ -94,7 +132,7 @@ async fn pass(
             read = client.read(&mut question) => {
                 let Ok(length @ 1..) = read else { return };
                 let now = *weather.borrow();
-                is_lost |= now == Weather::Hung;
+                is_lost |= now == Weather::Hung || number < counts.lost.load(Ordering::SeqCst);
                 match now {
                     Weather::Deaf => return,
                     _ if is_lost => {}
@@ -103,9 +141,11 @@ async fn pass(
             }
             read = server.read(&mut answer) => {
                 let Ok(length @ 1..) = read else { return };
-                answers.fetch_add(1, Ordering::SeqCst);
+                counts.answers.fetch_add(1, Ordering::SeqCst);
+                answers += 1;
                 let now = *weather.borrow();
-                is_lost |= now == Weather::Hung;
+                is_lost |= now == Weather::Hung || number < counts.lost.load(Ordering::SeqCst);
+                is_lost |= answers > counts.answers_each.load(Ordering::SeqCst);
                 if is_lost {
                     continue;
                 }

@@ -109,6 +109,7 @@ async fn no_call_reads_a_whole_table() {
         store.audit_page(&company, &PageRequest::first(2)).await.unwrap();
         store.audit_rows(5_000, 2).await.unwrap();
         store.expire_audit(at("1970-01-01T00:00:00Z") + TimeDelta::microseconds(round.into())).await.unwrap();
+        store.expire_audit_at(at("1970-01-01T00:00:00Z"), at("1970-01-01T00:00:00Z")).await.unwrap();
         store.expire(at("1970-01-01T00:00:00Z")).await.unwrap();
         store.erase(&company, now).await.unwrap().unwrap();
         store.load(&company, now).await.unwrap();

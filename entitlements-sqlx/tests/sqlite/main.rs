@@ -45,6 +45,8 @@ mod ledger;
 #[path = "../common/modelling.rs"]
 mod modelling;
 #[cfg(test)]
+mod read_only;
+#[cfg(test)]
 #[path = "../common/shared_decisions.rs"]
 mod shared_decisions;
 #[cfg(test)]

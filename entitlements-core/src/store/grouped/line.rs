@@ -1,10 +1,9 @@
-//! Those who wait for one company, and who of them drives.
+//! Those who wait for one company. Whichever of them is polled carries on with what is to be done.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::mem;
 use std::ptr;
-use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::sync::{Arc, Mutex, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::locked;
 use crate::id::CompanyId;
@@ -22,19 +21,28 @@ pub(super) struct Line {
     callers: usize,
 }
 
-/// One of the callers is the driver: it alone is woken when the statement under way goes on, and the others when they have
-/// their answers. Who drives and gives up hands over to another.
+/// When the statement under way can go on, or is done, all callers are woken, and the first of them that is polled sees to it:
+/// it may be that the others are held by somebody who polls them no more.
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Arc<Place>>,
-    driver: Option<Arc<Place>>,
+    /// Those whose debits are in the statement under way.
+    members: Vec<Arc<Place>>,
     /// The statement under way, save while it is polled.
     running: Option<BoxFuture<()>>,
-    /// Those whose debits are in it.
-    members: Vec<Arc<Place>>,
-    /// The statement before made several debits, and those who made them may be about to make their next.
+    is_polled: bool,
+    /// It can go on.
+    is_due: bool,
+    /// How many statements have ended.
+    ended: u64,
+    /// The last of them made several debits, and those who made them may be about to make their next.
     is_busy: bool,
+    /// What it wakes.
+    bell: Option<Waker>,
 }
+
+/// Wakes all callers of a line.
+struct Bell(Weak<Mutex<Queue>>);
 
 /// One caller's debit.
 pub(super) struct Place(Mutex<State>);
@@ -43,9 +51,10 @@ struct State {
     /// Until it is in a statement.
     debit: Option<Debit>,
     answer: Option<Result<DebitOutcome, StoreError>>,
-    /// Of a caller that waits for its answer, or to drive.
+    /// Of a caller that waits.
     waker: Option<Waker>,
-    is_gone: bool,
+    /// After so many statements it has let others join before it begins the next.
+    turn: Option<u64>,
 }
 
 /// The debits of a statement and those who wait for them. Whoever is left when it is dropped does not know.
@@ -84,14 +93,35 @@ impl Queue {
         group
     }
 
-    /// Makes another the driver, if anybody is left, and returns what wakes it.
-    fn hand_over(&mut self) -> Option<Waker> {
-        if self.running.is_none() {
-            self.members.clear();
-        }
-        let next = self.members.iter().chain(&self.waiting).find(|place| !locked(&place.0).is_gone);
-        self.driver = next.cloned();
-        locked(&self.driver.as_ref()?.0).waker.take()
+    /// What wakes those who wait.
+    fn wakers(&self) -> Vec<Waker> {
+        let places = self.members.iter().chain(&self.waiting);
+        places.filter_map(|place| locked(&place.0).waker.take()).collect()
+    }
+
+    /// Ends the statement under way; returns what wakes those who may begin the next.
+    fn end(&mut self) -> Vec<Waker> {
+        self.is_polled = false;
+        self.ended = self.ended.wrapping_add(1);
+        self.is_busy = self.members.len() > 1;
+        self.members.clear();
+        self.wakers()
+    }
+}
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let Some(queue) = self.0.upgrade() else { return };
+        let wakers = {
+            let mut queue = locked(&queue);
+            queue.is_due = true;
+            queue.wakers()
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -126,13 +156,9 @@ impl Place {
         state.answer = Some(answer);
         let waker = state.waker.take();
         drop(state);
-        wake(waker);
-    }
-}
-
-fn wake(waker: Option<Waker>) {
-    if let Some(waker) = waker {
-        waker.wake();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
@@ -146,7 +172,7 @@ pub(super) struct Visit<'a> {
 
 impl<'a> Visit<'a> {
     pub(super) fn new(lines: &'a Mutex<HashMap<CompanyId, Line>>, debit: &'a Debit) -> Self {
-        let state = State { debit: Some(debit.clone()), answer: None, waker: None, is_gone: false };
+        let state = State { debit: Some(debit.clone()), answer: None, waker: None, turn: None };
         let place = Arc::new(Place(Mutex::new(state)));
         let mut all = locked(lines);
         let line = all.entry(debit.company.clone()).or_default();
@@ -157,25 +183,27 @@ impl<'a> Visit<'a> {
         Self { lines, company: &debit.company, queue, place }
     }
 
-    /// The answer of a caller that drives if nobody else does; `begin` makes the statement of a group of so many at most.
+    /// The answer; on the way to it, this caller sees to what is to be done. `begin` makes the statement of a group of so many at
+    /// most.
     pub(super) fn poll(
         &self,
         largest: usize,
         begin: impl Fn(Group) -> BoxFuture<()>,
         context: &mut Context<'_>,
     ) -> Poll<Result<DebitOutcome, StoreError>> {
-        let place = &self.place;
         loop {
-            if let Some(answer) = place.answered_or_waiting(context.waker()) {
+            if let Some(answer) = self.place.answered_or_waiting(context.waker()) {
                 return Poll::Ready(answer);
             }
             let mut queue = locked(&self.queue);
-            if !queue.driver.get_or_insert_with(|| Arc::clone(place)).is(place) {
+            if queue.is_polled || (queue.running.is_some() && !queue.is_due) {
                 return Poll::Pending;
             }
-            let mut running = match queue.running.take() {
+            let running = match queue.running.take() {
                 Some(running) => running,
-                None if mem::take(&mut queue.is_busy) => {
+                None if queue.is_busy
+                    && locked(&self.place.0).turn.replace(queue.ended) != Some(queue.ended) =>
+                {
                     drop(queue);
                     // Everybody who can go on now has a turn first, and joins.
                     context.waker().wake_by_ref();
@@ -183,47 +211,65 @@ impl<'a> Visit<'a> {
                 }
                 None => begin(queue.take(largest)),
             };
+            (queue.is_polled, queue.is_due) = (true, false);
+            let bell =
+                queue.bell.get_or_insert_with(|| Arc::new(Bell(Arc::downgrade(&self.queue))).into()).clone();
             drop(queue);
-            locked(&place.0).waker = None;
-            let polled = running.as_mut().poll(context);
-            let mut queue = locked(&self.queue);
-            if polled.is_pending() {
-                queue.running = Some(running);
-                drop(queue);
-                return locked(&place.0).answer.take().map_or(Poll::Pending, Poll::Ready);
+            let polling = Polling(Some(&self.queue));
+            // Dropped first, so that everybody who was in it has an answer when the others are woken.
+            let mut running = running;
+            if running.as_mut().poll(&mut Context::from_waker(&bell)).is_ready() {
+                drop(running);
+                // Wakes the others.
+                drop(polling);
+            } else {
+                polling.goes_on(running);
+                let answer = self.place.answered_or_waiting(context.waker());
+                return answer.map_or(Poll::Pending, Poll::Ready);
             }
-            queue.is_busy = queue.members.len() > 1;
-            let next = queue.hand_over();
-            drop(queue);
-            wake(next);
         }
+    }
+}
+
+/// A statement that is polled; it has ended, also by a panic, unless it is said to go on.
+struct Polling<'a>(Option<&'a Mutex<Queue>>);
+
+impl Polling<'_> {
+    fn goes_on(mut self, running: BoxFuture<()>) {
+        let Some(queue) = self.0.take() else { return };
+        let mut queue = locked(queue);
+        queue.running = Some(running);
+        queue.is_polled = false;
+        // Who looked while it was polled found nothing to do.
+        let wakers = if queue.is_due { queue.wakers() } else { Vec::new() };
+        drop(queue);
+        wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Polling<'_> {
+    fn drop(&mut self) {
+        let Some(queue) = self.0.take() else { return };
+        let wakers = locked(queue).end();
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
 impl Drop for Visit<'_> {
     fn drop(&mut self) {
-        let is_waiting = {
-            let mut state = locked(&self.place.0);
-            state.is_gone = true;
-            state.debit.is_some()
-        };
-        let mut queue = locked(&self.queue);
+        let is_waiting = locked(&self.place.0).debit.is_some();
         if is_waiting {
-            queue.waiting.retain(|waiting| !waiting.is(&self.place));
+            locked(&self.queue).waiting.retain(|waiting| !waiting.is(&self.place));
         }
-        let is_driver = queue.driver.as_ref().is_some_and(|driver| driver.is(&self.place));
-        let next = if is_driver { queue.hand_over() } else { None };
-        // A statement that nobody is left for ends here, outside of every lock.
-        let left = if queue.driver.is_none() { queue.running.take() } else { None };
-        drop(queue);
-        drop(left);
-        wake(next);
         let mut all = locked(self.lines);
-        if let Some(line) = all.get_mut(self.company) {
-            line.callers -= 1;
-            if line.callers == 0 {
-                all.remove(self.company);
-            }
+        let Some(line) = all.get_mut(self.company) else { return };
+        line.callers -= 1;
+        if line.callers == 0 {
+            all.remove(self.company);
+            drop(all);
+            // A statement that nobody is left for ends here, outside of every lock.
+            let left = locked(&self.queue).running.take();
+            drop(left);
         }
     }
 }

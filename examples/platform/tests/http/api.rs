@@ -170,7 +170,16 @@ async fn an_id_of_a_grant_is_taken_once() {
 
 #[tokio::test]
 async fn an_override_replaces_what_the_plan_gives() {
-    let server = Server::start().await;
+    overrides(Server::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn on_postgres_an_override_replaces_what_the_plan_gives() {
+    overrides(Server::on_postgres(&[]).await).await;
+}
+
+async fn overrides(server: Server) {
     let (admin, token) = (server.admin().await, server.member("starter-co").await);
     let body = json!({"companyId": "starter-co", "feature": "sso", "value": true});
     let put = server.send("PUT", OVERRIDES, Some(&admin), Some(&body)).await;
@@ -195,14 +204,31 @@ async fn an_override_replaces_what_the_plan_gives() {
     server.send("DELETE", OVERRIDES, Some(&admin), None).await.names("companyId");
 }
 
-#[tokio::test]
-async fn an_addon_adds_its_units_times_the_quantity() {
+/// A catalog with an add-on, in a folder of its own.
+fn with_an_addon() -> (tempfile::TempDir, String) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("catalog.toml");
     let text = include_str!("../../catalog.toml")
         .replace("[routing]", "[addons.report_pack.grants]\nreports_generated = { add = 50 }\n\n[routing]");
     std::fs::write(&file, text).unwrap();
-    let server = Server::with(&[("CATALOG_PATH", file.to_str().unwrap())]).await;
+    let path = file.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[tokio::test]
+async fn an_addon_adds_its_units_times_the_quantity() {
+    let (_folder, catalog) = with_an_addon();
+    addons(Server::with(&[("CATALOG_PATH", &catalog)]).await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn on_postgres_an_addon_adds_its_units_times_the_quantity() {
+    let (_folder, catalog) = with_an_addon();
+    addons(Server::on_postgres(&[("CATALOG_PATH", &catalog)]).await).await;
+}
+
+async fn addons(server: Server) {
     let (admin, token) = (server.admin().await, server.member("starter-co").await);
     let put = async |addon: &str, quantity: Value| {
         let body = json!({"companyId": "starter-co", "addon": addon, "quantity": quantity});

@@ -113,25 +113,16 @@ async fn an_erased_company_is_gone_and_its_log_is_nobodys() {
     erase(Server::start().await).await;
 }
 
-/// A platform on PostgreSQL, in a schema of its own.
-async fn on_postgres() -> Server {
-    let url = std::env::var("ENTITLEMENTS_TEST_POSTGRES_URL")
-        .expect("ENTITLEMENTS_TEST_POSTGRES_URL names a PostgreSQL server; scripts/postgres.sh starts one");
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos();
-    Server::with(&[("DATABASE_URL", &format!("{url}{separator}search_path=test_{now:x}"))]).await
-}
-
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn on_postgres_an_erased_company_is_gone_and_its_log_is_nobodys() {
-    erase(on_postgres().await).await;
+    erase(Server::on_postgres(&[]).await).await;
 }
 
 #[tokio::test]
 #[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
 async fn on_postgres_gates_and_usage_are_in_the_log() {
-    gates_and_usage(on_postgres().await).await;
+    gates_and_usage(Server::on_postgres(&[]).await).await;
 }
 
 async fn erase(server: Server) {

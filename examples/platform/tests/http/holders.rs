@@ -34,7 +34,16 @@ async fn usage(server: &Server, gauge: &str) -> (Value, Value) {
 
 #[tokio::test]
 async fn seats_are_held_by_name_up_to_the_limit() {
-    let server = Server::start().await;
+    seats(Server::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn on_postgres_seats_are_held_by_name_up_to_the_limit() {
+    seats(Server::on_postgres(&[]).await).await;
+}
+
+async fn seats(server: Server) {
     let token = server.token("starter-co", "worker", "service").await;
     for (number, name) in (1..).zip(["ada", "bob", "cid", "dan", "eve"]) {
         let response = acquire(&server, &token, "starter-co", name).await;
@@ -103,7 +112,16 @@ async fn holders_are_listed_page_by_page() {
 
 #[tokio::test]
 async fn a_level_is_taken_up_to_the_limit_and_a_lower_one_always() {
-    let server = Server::start().await;
+    levels(Server::start().await).await;
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn on_postgres_a_level_is_taken_up_to_the_limit_and_a_lower_one_always() {
+    levels(Server::on_postgres(&[]).await).await;
+}
+
+async fn levels(server: Server) {
     let token = server.token("starter-co", "worker", "service").await;
     assert_eq!(set_level(&server, &token, 10).await.status, 204);
     assert_eq!(usage(&server, "storage_gb").await, (json!(10), json!(0)));

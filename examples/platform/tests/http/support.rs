@@ -34,6 +34,12 @@ impl Server {
         Self::in_folder(Arc::new(tempfile::tempdir().unwrap()), variables.iter().map(own).collect()).await
     }
 
+    /// On PostgreSQL, in a schema of its own, with these variables beside.
+    pub(crate) async fn on_postgres(variables: &[(&str, &str)]) -> Self {
+        let url = crate::two_processes::database("alone");
+        Self::with(&[&[("DATABASE_URL", url.as_str())], variables].concat()).await
+    }
+
     async fn in_folder(folder: Arc<TempDir>, variables: Vec<(String, String)>) -> Self {
         let platform = open(&folder, &variables).await;
         Self::serve(platform, folder, variables)
