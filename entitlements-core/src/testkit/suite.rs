@@ -249,14 +249,14 @@ macro_rules! store_suite {
             erased_entries_stay_under_a_pseudonym
             late_entries_of_an_erased_company_are_nobodys
             late_entries_of_a_company_that_came_back_are_nobodys
-            old_receipts_expire
-            retention_leaves_no_units_set_aside
-            what_is_held_during_retention_can_be_given_back
-            counters_of_periods_that_are_long_over_expire
-            counters_stay_as_long_as_something_refers_to_them
-            what_is_left_of_an_erasure_expires
             racing_erasures_erase_once
             debits_during_an_erasure_are_counted_or_gone
+            old_receipts_expire
+            counters_of_periods_that_are_long_over_expire
+            counters_stay_as_long_as_something_refers_to_them
+            retention_leaves_no_units_set_aside
+            what_is_held_during_retention_can_be_given_back
+            what_is_left_of_an_erasure_expires
         }
         $crate::store_cases! { [$(#[$attribute])*] $harness, hostile:
             hostile_companies_never_mix
@@ -345,7 +345,7 @@ mod tests {
             ("record", include_str!("record.rs")),
             ("race", include_str!("race.rs")),
             ("audit", include_str!("audit.rs")),
-            ("erasure", include_str!("erasure.rs")),
+            ("erasure", concat!(include_str!("erasure.rs"), include_str!("erasure/retention.rs"))),
             ("hostile", include_str!("hostile.rs")),
             (
                 "billing",
