@@ -55,7 +55,8 @@ pub struct Debit {
     pub limit: Option<Amount>,
     /// What the receipt shows as the end of the period.
     pub resets_at: Option<DateTime<Utc>>,
-    /// When.
+    /// When: before the end of every counter's period. Retention relies on that: a counter whose period is over holds nothing
+    /// of what was taken later.
     pub at: DateTime<Utc>,
 }
 

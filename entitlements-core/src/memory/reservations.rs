@@ -76,6 +76,7 @@ impl ReservationStore for MemoryStore {
         for addition in &additions {
             let count = owner.counters.entry(CounterKey::from(addition.counter)).or_default();
             count.used = addition.after;
+            count.period_end = addition.counter.period.end;
             alert_crossed(&mut state.alerts, &mut state.raised, &debit, at, addition);
         }
         let amount = collected(&debit, &additions);

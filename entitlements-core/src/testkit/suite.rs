@@ -176,6 +176,7 @@ macro_rules! store_suite {
             a_commit_of_less_gives_the_rest_back
             a_commit_of_nothing_has_no_receipt
             a_commit_of_more_takes_what_fits
+            what_a_commit_adds_is_over_with_its_period
             what_is_set_aside_always_fits
             a_late_commit_takes_what_fits
             a_commit_sees_what_has_expired

@@ -1,16 +1,23 @@
 //! Operations that move units.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::compare::in_order;
 use super::{COMPANIES, Model};
 use crate::Amount;
+use crate::bucket::Bucket;
+use crate::period::Interval;
 use crate::store::{
     GaugeStore as _, GroupStore as _, PageRequest, ReservationStore as _, Store, UsageStore as _,
 };
-use crate::testkit::fixtures::{bucket, company, debit, feature, holder, key, part, receipt_id, units, user};
+use crate::testkit::fixtures::{
+    bucket, company, debit, december, feature, holder, key, part, receipt_id, units, user,
+};
 use crate::testkit::random::{FEW, random_counter};
-use crate::usage::Debit;
+use crate::usage::{Counter, Debit};
+
+/// Fewer than are made in the shortest time after which retention removes them.
+const RECENT_RECEIPTS: u64 = 60;
 
 impl<S: Store> Model<'_, S> {
     pub(super) async fn debit(&mut self) {
@@ -41,7 +48,16 @@ impl<S: Store> Model<'_, S> {
                 group.push(next);
                 continue;
             }
-            let at = self.clock + TimeDelta::minutes(self.random.below(90).cast_signed());
+            let minutes = TimeDelta::minutes(self.random.below(90).cast_signed());
+            let over = |at| {
+                first
+                    .buckets
+                    .iter()
+                    .flat_map(|bucket| &bucket.counters)
+                    .chain(&first.tallies)
+                    .any(|counter| counter.period.end.is_some_and(|end| end <= at))
+            };
+            let at = Some(self.clock + minutes).filter(|at| !over(*at)).unwrap_or(self.clock);
             latest = latest.max(at);
             let Debit { user, key, receipt, amount, .. } = next;
             let receipt = if self.random.one_in(8) { first.receipt.clone() } else { receipt };
@@ -96,16 +112,18 @@ impl<S: Store> Model<'_, S> {
     pub(super) fn random_debit(&mut self) -> Debit {
         self.receipts += 1;
         let random = &mut self.random;
+        let receipts = u64::from(self.receipts);
+        // Of those that retention still knows: ids are made at random, and nobody takes a forgotten one again.
         let receipt =
-            if random.one_in(40) { random.below(u64::from(self.receipts)) } else { self.receipts.into() };
+            if random.one_in(40) { receipts - random.below(receipts.min(RECENT_RECEIPTS)) } else { receipts };
         let amount = if random.one_in(40) { Amount::MAX.get() - random.below(3) } else { random.below(6) };
         let buckets = (0..random.below(4))
             .map(|_| {
                 let counters = random.below(3).max(1) - u64::from(random.one_in(60));
-                bucket((0..counters).map(|_| random_counter(random)).collect::<Vec<_>>())
+                bucket((0..counters).map(|_| current(random_counter(random), self.clock)).collect::<Vec<_>>())
             })
             .collect();
-        let tallies = (0..random.below(2)).map(|_| part(random.pick(&FEW))).collect();
+        let tallies = (0..random.below(2)).map(|_| current(part(random.pick(&FEW)), self.clock)).collect();
         Debit {
             user: random.one_in(3).then(|| user(random.pick(&FEW))),
             // Now and then one that another operation has.
@@ -179,5 +197,22 @@ impl<S: Store> Model<'_, S> {
             let actual = self.store.acknowledge_alert(alert).await;
             self.same(expected, actual, alert);
         }
+    }
+}
+
+/// The counter in the period of the same kind that is under way, or in the next one.
+fn current(counter: Counter, now: DateTime<Utc>) -> Counter {
+    if counter.period.end.is_none() {
+        return counter;
+    }
+    let every = match counter.bucket {
+        Bucket::Plan { every, .. } => every,
+        _ => Interval::Month,
+    };
+    let period = every.calendar_period(now);
+    let is_next = counter.period == december();
+    Counter {
+        period: period.end.filter(|_| is_next).map_or(period, |end| every.calendar_period(end)),
+        ..counter
     }
 }

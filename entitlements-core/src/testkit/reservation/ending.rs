@@ -7,7 +7,7 @@ use crate::Amount;
 use crate::reservation::{CommitOutcome, Reservation, ReservationEnd, ReserveOutcome, Settlement};
 use crate::store::Store;
 use crate::testkit::fixtures::{
-    at, company, debit, granted, key, monthly, now, receipt_id, recorded, units, used,
+    at, bucket, company, debit, december, granted, key, monthly, now, receipt_id, recorded, units, used,
 };
 use crate::usage::{Debit, Receipt};
 
@@ -65,6 +65,17 @@ pub async fn a_commit_of_more_takes_what_fits(store: &impl Store) {
     assert_eq!(settlement.receipt.as_ref().map(|receipt| receipt.amount), Some(units(6)));
     assert_eq!(settlement.uncollected(), units(94));
     assert_everything(store, now(), 2, 10).await;
+}
+
+/// Units that a commit takes where nothing was held are over with the period that they are counted in.
+pub async fn what_a_commit_adds_is_over_with_its_period(store: &impl Store) {
+    let mut wanted = debit("acme", "k", 1, [granted("g", 1)]);
+    wanted.buckets.push(bucket([monthly(5)]));
+    let reservation = reserve(store, &wanted).await;
+    commit(store, reservation.id(), 3, now()).await;
+    assert_eq!(used(store, "acme", &monthly(5)).await, 2);
+    let later = store.load(&company("acme"), december().start).await.unwrap();
+    assert!(!later.usage.iter().any(|counter| counter.bucket == monthly(5).bucket));
 }
 
 /// What is set aside is committed whatever was taken since, and whatever its limits were.
