@@ -125,9 +125,6 @@ fn take(company: &mut Company, debit: &Debit, operation: &'static str) -> Result
         let again = first.is_same_call(&debit.meter, debit.amount, debit.user.as_ref());
         return Ok(if again { DebitOutcome::Duplicate(first.clone()) } else { DebitOutcome::Conflict });
     }
-    if company.receipts.values().any(|known| known.id == debit.receipt) {
-        return Err(StoreError::new(StoreErrorKind::Internal, operation));
-    }
     let (mut split, mut left) = (Vec::new(), debit.amount);
     for bucket in &debit.buckets {
         let units = room(company, bucket).map_or(left, |room| room.min(left));
@@ -143,6 +140,9 @@ fn take(company: &mut Company, debit: &Debit, operation: &'static str) -> Result
     for tally in &debit.tallies {
         let Some(part) = add(company, debit, tally, debit.amount) else { return Ok(DebitOutcome::Refused) };
         split.push(part);
+    }
+    if company.receipts.values().any(|known| known.id == debit.receipt) {
+        return Err(StoreError::new(StoreErrorKind::Internal, operation));
     }
     split.retain(|part| !part.amount.is_zero());
     let receipt = Receipt {
