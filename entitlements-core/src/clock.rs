@@ -41,37 +41,91 @@ impl<C: Clock + ?Sized> Clock for Arc<C> {
 
 /// Two instants with the present one between them, or the present one twice.
 ///
+/// In whole microseconds since 1970, rounded outwards, so that a comparison is one of two numbers.
+///
 /// ```
+/// use chrono::TimeDelta;
 /// use entitlements_core::{Clock, Glance, ManualClock, SystemClock};
 ///
-/// let clock = ManualClock::at("2026-11-07T09:00:00Z".parse()?);
-/// assert_eq!(clock.glance(), Glance::at(clock.now()));
+/// let now = "2026-11-07T09:00:00Z".parse()?;
+/// assert_eq!(ManualClock::at(now).glance(), Glance::at(now));
+///
+/// let glance = Glance::between(now, now + TimeDelta::milliseconds(100));
+/// assert_eq!((glance.earliest(), glance.is_exact()), (now, false));
 ///
 /// let glance = SystemClock.glance();
-/// assert!(glance.earliest <= glance.latest);
+/// assert!(glance.earliest() <= glance.latest());
 /// # Ok::<(), chrono::ParseError>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Glance {
-    /// It is not earlier than this.
-    pub earliest: DateTime<Utc>,
-    /// It is not later than this.
-    pub latest: DateTime<Utc>,
+    earliest: i64,
+    latest: i64,
 }
 
 impl Glance {
-    /// It is exactly `now`.
+    /// It is `now`, to the microsecond.
     #[must_use]
     pub const fn at(now: DateTime<Utc>) -> Self {
-        Self { earliest: now, latest: now }
+        Self::between(now, now)
+    }
+
+    /// It is not earlier than `earliest` and not later than `latest`.
+    #[must_use]
+    pub const fn between(earliest: DateTime<Utc>, latest: DateTime<Utc>) -> Self {
+        Self { earliest: micros_before(earliest), latest: micros_after(latest) }
+    }
+
+    /// It is not earlier than this.
+    #[must_use]
+    pub fn earliest(&self) -> DateTime<Utc> {
+        instant_at(self.earliest)
+    }
+
+    /// It is not later than this.
+    #[must_use]
+    pub fn latest(&self) -> DateTime<Utc> {
+        instant_at(self.latest)
     }
 
     /// Whether the present instant is known.
     #[must_use]
     #[inline]
-    pub fn is_exact(&self) -> bool {
+    pub const fn is_exact(&self) -> bool {
         self.earliest == self.latest
     }
+
+    /// Whether it is certainly not earlier than `micros`.
+    #[inline]
+    pub(crate) const fn is_from(&self, micros: i64) -> bool {
+        self.earliest >= micros
+    }
+
+    /// Whether it is certainly earlier than `micros`.
+    #[inline]
+    pub(crate) const fn is_before(&self, micros: i64) -> bool {
+        self.latest < micros
+    }
+}
+
+/// The last whole microsecond that is not after the instant.
+pub(crate) const fn micros_before(instant: DateTime<Utc>) -> i64 {
+    instant.timestamp_micros()
+}
+
+/// The first whole microsecond that is not before the instant.
+const fn micros_after(instant: DateTime<Utc>) -> i64 {
+    let rest = instant.timestamp_subsec_nanos() % 1_000;
+    instant.timestamp_micros() + if rest == 0 { 0 } else { 1 }
+}
+
+/// Numbers of microseconds come from instants, so there is one for each, but where a tick is added at the end of the calendar.
+fn instant_at(micros: i64) -> DateTime<Utc> {
+    u64::try_from(micros)
+        .ok()
+        .and_then(|micros| since_the_epoch(Duration::from_micros(micros)))
+        .or_else(|| DateTime::from_timestamp_micros(micros))
+        .unwrap_or(if micros < 0 { DateTime::<Utc>::MIN_UTC } else { DateTime::<Utc>::MAX_UTC })
 }
 
 /// The machine's clock.
@@ -99,19 +153,16 @@ impl Clock for SystemClock {
 
 /// The kernel takes note of the time at every tick: a hundred to a thousand times a second, `CONFIG_HZ`. To read that is
 /// several times faster than to read the counter of the processor, see `CLOCK_REALTIME_COARSE` in `clock_getres(2)`. Ticks
-/// may be late where the machine is a guest that has to wait.
+/// may be late where the machine is a guest that has to wait. In microseconds.
 #[cfg(target_os = "linux")]
-const TICKS_AT_LEAST: Duration = Duration::from_millis(100);
+const TICKS_AT_LEAST: i64 = 100_000;
 
 #[cfg(target_os = "linux")]
 #[inline]
 fn at_the_last_tick() -> Option<Glance> {
     let tick = ClockId::CLOCK_REALTIME_COARSE.now().ok()?;
-    let since = Duration::new(tick.tv_sec().try_into().ok()?, tick.tv_nsec().try_into().ok()?);
-    Some(Glance {
-        earliest: since_the_epoch(since)?,
-        latest: since_the_epoch(since.checked_add(TICKS_AT_LEAST)?)?,
-    })
+    let earliest = tick.tv_sec().checked_mul(1_000_000)?.checked_add(tick.tv_nsec() / 1_000)?;
+    Some(Glance { earliest, latest: earliest.checked_add(TICKS_AT_LEAST)? })
 }
 
 /// Seconds of a day without a leap second, as machines count them.
@@ -192,8 +243,8 @@ impl<C: Clock> Clock for OffsetClock<C> {
     }
 
     fn glance(&self) -> Glance {
-        let Glance { earliest, latest } = self.base.glance();
-        Glance { earliest: self.moved(earliest), latest: self.moved(latest) }
+        let glance = self.base.glance();
+        Glance::between(self.moved(glance.earliest()), self.moved(glance.latest()))
     }
 }
 

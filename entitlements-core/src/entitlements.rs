@@ -238,15 +238,19 @@ impl Entitlements {
                 self.0.snapshots.usable(&pinned, company, now)?
             }
         };
-        if kept.snapshot.seen() < at_least || is_too_old(kept, now.latest, max_age) {
+        let demands = at_least > Revision::default() || max_age < TimeDelta::MAX;
+        if demands && !meets(kept, now, at_least, max_age) {
             return None;
         }
-        self.refresh_ahead(company, kept, now.latest);
+        self.refresh_ahead(company, kept, now);
         if begun.is_some() || kept.bound_to.number != self.catalogs() {
             return Some(self.evaluate_anew(request, kept, begun));
         }
-        let exactly = || self.now();
-        evaluate_at(request, &kept.snapshot, &kept.bound_to.catalog, now, exactly)
+        let (snapshot, catalog) = (&kept.snapshot, &*kept.bound_to.catalog);
+        match kept.straight.as_ref().and_then(|straight| straight.allow(request, catalog, now)) {
+            Some(allow) => Some(allow.decision(request, snapshot, catalog)),
+            None => Some(evaluate_at(request, snapshot, catalog, now, || self.now())),
+        }
     }
 
     /// For an observer, or with a catalog that was put in force after the snapshot was bound to another.
@@ -368,8 +372,13 @@ impl Entitlements {
     }
 }
 
+/// Whether what is kept is as new as the caller demands.
+#[inline(never)]
+fn meets(kept: &Kept, now: Glance, at_least: Revision, max_age: TimeDelta) -> bool {
+    kept.snapshot.seen() >= at_least && !is_too_old(kept, now.latest(), max_age)
+}
+
 /// Whether what is kept was asked for longer ago than the caller accepts.
-#[inline]
 fn is_too_old(kept: &Kept, now: DateTime<Utc>, max_age: TimeDelta) -> bool {
     max_age < TimeDelta::MAX && now.signed_duration_since(kept.asked_at) >= max_age
 }

@@ -46,7 +46,7 @@ impl Clock for Ticking {
     fn glance(&self) -> Glance {
         let now = self.exact.now();
         let since = TimeDelta::seconds(now.timestamp().rem_euclid(self.tick.num_seconds()));
-        Glance { earliest: now - since, latest: now - since + self.tick }
+        Glance::between(now - since, now - since + self.tick)
     }
 }
 
@@ -134,6 +134,15 @@ impl World {
     fn decides(&self, handle: &Entitlements) -> Vec<Decision> {
         FEATURES.iter().map(|feature| handle.check_warm(&self.request(feature)).unwrap()).collect()
     }
+
+    /// What the steps say, without anything that was worked out before.
+    async fn evaluates(&self, handle: &Entitlements) -> Vec<Decision> {
+        let mut decisions = Vec::new();
+        for feature in FEATURES {
+            decisions.push(handle.explain(&self.request(feature)).await.unwrap().decision);
+        }
+        decisions
+    }
 }
 
 /// Every second of the minute around every change.
@@ -154,6 +163,7 @@ async fn changes_seen_by_both(world: &World) -> usize {
         world.exact.set(instant);
         let decided = world.decides(&glancing);
         assert_eq!(decided, world.decides(&exact), "{instant}");
+        assert_eq!(decided, world.evaluates(&exact).await, "{instant}");
         let reasons: Vec<_> = decided.iter().map(|decision| decision.reason).collect();
         changes += usize::from(!answers.is_empty() && answers != reasons);
         answers = reasons;
@@ -222,7 +232,8 @@ async fn nothing_is_used_beyond_its_age_however_late_the_tick() {
 fn the_present_is_within_a_glance_at_the_machines_clock() {
     for _ in 0..10_000 {
         let before = SystemClock.now();
-        let Glance { earliest, latest } = SystemClock.glance();
+        let glance = SystemClock.glance();
+        let (earliest, latest) = (glance.earliest(), glance.latest());
         let after = SystemClock.now();
         assert!(earliest <= after && before <= latest, "{before} {earliest} {latest} {after}");
     }
@@ -233,7 +244,10 @@ async fn a_moved_clock_moves_its_glances() {
     let world = world().await;
     let moved = OffsetClock::new(Arc::clone(&world.ticking));
     moved.advance(TimeDelta::days(31));
-    let Glance { earliest, latest } = moved.glance();
-    assert_eq!((earliest, latest), (at("2026-12-25T09:00:00Z"), at("2026-12-25T09:00:10Z")));
+    let glance = moved.glance();
+    assert_eq!(
+        (glance.earliest(), glance.latest()),
+        (at("2026-12-25T09:00:00Z"), at("2026-12-25T09:00:10Z"))
+    );
     assert!(!moved.glance().is_exact());
 }

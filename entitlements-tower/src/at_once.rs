@@ -1,7 +1,7 @@
 //! The short way of most requests: a rule that only requires a feature, a subject that is among the extensions, and facts
 //! that are in memory. It copies nothing but the decision, and takes no request apart.
 
-use entitlements_core::{Context, Decision, Entitlements, Request};
+use entitlements_core::{Action, Context, Decision, Request};
 use http::{Extensions, Method, Uri};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -9,6 +9,7 @@ use tracing::level_filters::LevelFilter;
 use crate::action::action_of;
 use crate::gate::{Gate, Shared};
 use crate::rules::CompiledRule;
+use crate::usual::Usual;
 
 impl Shared {
     /// Whether nothing of the gate's own reads requests or adds to responses.
@@ -18,39 +19,68 @@ impl Shared {
 }
 
 impl Gate {
-    /// The decision, if the request has the short way; `None` says nothing about it.
+    /// The decision, if the request has the short way; `None` says nothing about it. `counted` becomes true when the request
+    /// was counted as one that its rule matched.
     ///
     /// Nothing else is to be done for a request that is allowed. For one that is denied, [`begin`](Gate::begin) is given
     /// the decision.
+    #[inline]
     pub(crate) fn decide_at_once(
         &self,
+        usual: &Usual,
         method: &Method,
         uri: &Uri,
         extensions: &Extensions,
+        counted: &mut bool,
     ) -> Option<Decision> {
-        let shared = self.shared();
         // Who traces wants to see the span, too.
-        if !shared.has_a_short_way() || LevelFilter::current() >= Level::DEBUG {
+        if LevelFilter::current() >= Level::DEBUG {
+            return None;
+        }
+        match usual.rule(method, extensions).filter(|_| self.has_first_rules()) {
+            Some((rule, action)) => self.decide_by_facts(rule, action, extensions, counted),
+            None => self.decide_by_any(usual, method, uri, extensions, counted),
+        }
+    }
+
+    #[inline(never)]
+    fn decide_by_any(
+        &self,
+        usual: &Usual,
+        method: &Method,
+        uri: &Uri,
+        extensions: &Extensions,
+        counted: &mut bool,
+    ) -> Option<Decision> {
+        if !self.shared().has_a_short_way() {
             return None;
         }
         let rules = self.rules();
         let rule = rules.of(method, uri, extensions).ok()??;
         let require = rule.requires_only()?;
-        let subject = shared.identify.at_hand(extensions)?;
         let action = require.action.unwrap_or_else(|| action_of(method));
-        let mut request = Request::new(subject, require.feature, action);
+        if rules.are_first() {
+            usual.learn(method, extensions, &rules, rule, action);
+        }
+        self.decide_by_facts(rule, action, extensions, counted)
+    }
+
+    #[inline]
+    fn decide_by_facts(
+        &self,
+        rule: &CompiledRule,
+        action: Action,
+        extensions: &Extensions,
+        counted: &mut bool,
+    ) -> Option<Decision> {
+        let shared = self.shared();
+        let feature = rule.require.as_ref()?.feature;
+        let mut request = Request::new(shared.identify.at_hand(extensions)?, feature, action);
         if let Some(context) = extensions.get::<Context>() {
             request.context = context;
         }
-        decide(&shared.entitlements, &request, rule)
-    }
-}
-
-/// Apart, so that the decision is written where the caller wants it.
-fn decide(entitlements: &Entitlements, request: &Request<'_>, rule: &CompiledRule) -> Option<Decision> {
-    let decision = entitlements.check_warm(request);
-    if decision.as_ref().is_some_and(Decision::is_allowed) {
         rule.hit();
+        *counted = true;
+        shared.entitlements.check_warm(&request)
     }
-    decision
 }

@@ -64,13 +64,19 @@ impl<S, A, D> ResponseFuture<S, A, D>
 where
     S: Service<Request<A>>,
 {
-    /// Calls the inner service, which is ready.
+    /// The inner service was called, and nobody waits for how it ends.
     #[inline]
+    pub(crate) const fn unwatched(inner: S::Future) -> Self {
+        Self { state: State::Passed { inner, later: None } }
+    }
+
+    /// Calls the inner service, which is ready.
+    #[inline(never)]
     pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
         if later.is_some() {
             return Self::watched(ready, request, later);
         }
-        Self { state: State::Passed { inner: ready.call(request), later: None } }
+        Self::unwatched(ready.call(request))
     }
 
     /// The same while somebody waits for how it ends.

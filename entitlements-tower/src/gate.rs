@@ -131,6 +131,12 @@ impl Gate {
         self.0.table.rules(&self.shared().entitlements)
     }
 
+    /// Whether these are the rules that the gate was built with.
+    #[inline]
+    pub(crate) fn has_first_rules(&self) -> bool {
+        self.0.table.has_first(&self.shared().entitlements)
+    }
+
     /// Says whether the request passes, is refused, or must be asked about. Nothing is charged yet.
     ///
     /// ```
@@ -161,7 +167,7 @@ impl Gate {
     pub fn begin(&self, parts: &Parts) -> Verdict {
         let rules = self.rules();
         let mut decision = None;
-        match self.decide(&rules, parts, &mut decision) {
+        match self.decide(&rules, parts, &mut decision, false) {
             Begun::Pass => Verdict::Pass,
             Begun::Deny(denial) => Verdict::Deny(denial),
             Begun::Allowed(allowed) => Verdict::Admit(Box::new(self.ticket(parts, allowed, decision))),
@@ -169,15 +175,16 @@ impl Gate {
         }
     }
 
-    /// The same for the layer, which may know the decision. What is allowed at once, and leaves nothing to do afterwards,
-    /// gets no ticket: its decision is among the extensions already.
+    /// The same for the layer, which may know the decision, and may have counted that the rule was matched. What is allowed
+    /// at once, and leaves nothing to do afterwards, gets no ticket: its decision is among the extensions already.
     pub(crate) fn begin_lightly(
         &self,
         parts: &mut Parts,
         mut decision: Option<Decision>,
+        counted: bool,
     ) -> Begun<Option<Box<Ticket>>> {
         let rules = self.rules();
-        let allowed = match self.decide(&rules, parts, &mut decision) {
+        let allowed = match self.decide(&rules, parts, &mut decision, counted) {
             Begun::Allowed(allowed) => allowed,
             Begun::Pass => return Begun::Pass,
             Begun::Deny(denial) => return Begun::Deny(denial),
@@ -208,6 +215,7 @@ impl Gate {
         rules: &'a Rules,
         parts: &'a Parts,
         decision: &mut Option<Decision>,
+        counted: bool,
     ) -> Begun<Allowed<'a>> {
         let Ok(found) = rules.of(&parts.method, &parts.uri, &parts.extensions) else {
             tracing::info!("denied: the path is that of one rule, and in another spelling that of another");
@@ -223,7 +231,9 @@ impl Gate {
                 }
             };
         };
-        rule.hit();
+        if !counted {
+            rule.hit();
+        }
         if !rule.gates() {
             return Begun::Pass;
         }

@@ -63,7 +63,7 @@ fn required(feature: &str, action: Option<Action>) -> Rule {
 
 impl<D> EntitlementLayer<D> {
     pub(crate) fn new(gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
-        Self { shell: Arc::new(Shell { gate, typed, deny }) }
+        Self { shell: Arc::new(Shell::new(gate, typed, deny)) }
     }
 
     /// Another layer for one route, which shares everything with this one but the rules: every request through it needs
@@ -93,7 +93,7 @@ impl<D> EntitlementLayer<D> {
     ///
     /// [`RuleError`] when the rule is malformed or names what the catalog does not have.
     pub fn with_rule(&self, rule: Rule) -> Result<Self, RuleError> {
-        let Shell { gate, typed, deny } = &*self.shell;
+        let Shell { gate, typed, deny, .. } = &*self.shell;
         Ok(Self::new(gate.with_rule(rule)?, typed.clone(), Arc::clone(deny)))
     }
 
@@ -125,7 +125,7 @@ impl<S, D> Layer<S> for EntitlementLayer<D> {
     type Service = EntitlementService<S, D>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        EntitlementService::new(inner, Arc::clone(&self.shell))
+        EntitlementService::new(inner, self.shell.anew())
     }
 }
 

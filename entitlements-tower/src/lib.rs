@@ -42,6 +42,7 @@ pub mod testkit;
 mod ticket;
 mod trace;
 mod undecided;
+mod usual;
 mod who;
 
 pub use action::action_of;

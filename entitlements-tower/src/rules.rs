@@ -282,13 +282,17 @@ impl Rules {
         uri: &Uri,
         extensions: &Extensions,
     ) -> Result<Option<&Arc<CompiledRule>>, Ambiguous> {
-        // A router's pattern decides, unless it has a catch-all or a rule is narrower; and none of these has.
-        let by_pattern =
-            RequestPath::matched_of(extensions).and_then(|matched| self.tree(method).by_pattern.get(matched));
-        match by_pattern {
+        match self.by_pattern(method, extensions) {
             Some(rule) => Ok(Some(rule)),
             None => self.find(method, &RequestPath::of_head(uri, extensions)),
         }
+    }
+
+    /// The rule of the request, where a router's pattern decides alone: it does, unless it has a catch-all or a rule is
+    /// narrower.
+    pub(crate) fn by_pattern(&self, method: &Method, extensions: &Extensions) -> Option<&Arc<CompiledRule>> {
+        let matched = RequestPath::matched_of(extensions)?;
+        self.tree(method).by_pattern.get(matched)
     }
 
     #[inline]

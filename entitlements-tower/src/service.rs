@@ -12,6 +12,7 @@ use crate::deny::Deny;
 use crate::future::ResponseFuture;
 use crate::gate::{Begun, Gate};
 use crate::in_handler::{InHandler, Later, Tickets, TypedGates};
+use crate::usual::Usual;
 
 /// A service whose requests are gated; made by [`EntitlementLayer`](crate::EntitlementLayer).
 ///
@@ -22,11 +23,23 @@ pub struct EntitlementService<S, D> {
     shell: Arc<Shell<D>>,
 }
 
-/// What all services of a layer share. A router clones its services for each request, so it is one thing to clone.
+/// What a service shares with its clones. A router clones its services for each request, so it is one thing to clone.
 pub(crate) struct Shell<D> {
     pub(crate) gate: Gate,
     pub(crate) typed: Option<Arc<TypedGates>>,
     pub(crate) deny: Arc<D>,
+    usual: Usual,
+}
+
+impl<D> Shell<D> {
+    pub(crate) fn new(gate: Gate, typed: Option<Arc<TypedGates>>, deny: Arc<D>) -> Self {
+        Self { gate, typed, deny, usual: Usual::default() }
+    }
+
+    /// For another service of the same layer.
+    pub(crate) fn anew(&self) -> Arc<Self> {
+        Arc::new(Self::new(self.gate.clone(), self.typed.clone(), Arc::clone(&self.deny)))
+    }
 }
 
 impl<S, D> EntitlementService<S, D> {
@@ -65,29 +78,39 @@ where
     }
 
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let gate = &self.shell.gate;
-        let known = gate.decide_at_once(request.method(), request.uri(), request.extensions());
-        if let Some(decision) = known {
-            if decision.is_allowed() {
-                request.extensions_mut().insert(decision);
-                let later = self.let_extractors_ask(request.extensions_mut());
-                return ResponseFuture::passed(&mut self.inner, request, later);
-            }
-            return self.begin(request, Some(decision));
+        let Shell { gate, usual, .. } = &*self.shell;
+        let (method, uri, extensions) = (request.method(), request.uri(), request.extensions());
+        let mut counted = false;
+        let known = gate.decide_at_once(usual, method, uri, extensions, &mut counted);
+        if !known.as_ref().is_some_and(Decision::is_allowed) {
+            return self.begin(request, known, counted);
         }
-        self.begin(request, None)
+        if let Some(decision) = known {
+            request.extensions_mut().insert(decision);
+        }
+        if self.shell.typed.is_none() {
+            return ResponseFuture::unwatched(self.inner.call(request));
+        }
+        let later = self.let_extractors_ask(request.extensions_mut());
+        ResponseFuture::passed(&mut self.inner, request, later)
     }
 }
 
 impl<S, D> EntitlementService<S, D> {
-    /// Begins what has no short way.
-    fn begin<A, B>(&mut self, request: Request<A>, known: Option<Decision>) -> ResponseFuture<S, A, D>
+    /// Begins what has no short way. Apart, so that the short one stays short.
+    #[inline(never)]
+    fn begin<A, B>(
+        &mut self,
+        request: Request<A>,
+        known: Option<Decision>,
+        counted: bool,
+    ) -> ResponseFuture<S, A, D>
     where
         S: Service<Request<A>, Response = Response<B>> + Clone,
         D: Deny<B>,
     {
         let (mut parts, body) = request.into_parts();
-        match self.shell.gate.begin_lightly(&mut parts, known) {
+        match self.shell.gate.begin_lightly(&mut parts, known, counted) {
             Begun::Pass | Begun::Allowed(None) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)

@@ -55,6 +55,13 @@ pub(crate) enum InForce<'a> {
     Current(Guard<Arc<Rules>>),
 }
 
+impl InForce<'_> {
+    /// Whether they are those that the gate was built with.
+    pub(crate) const fn are_first(&self) -> bool {
+        matches!(self, Self::First(_))
+    }
+}
+
 impl Deref for InForce<'_> {
     type Target = Rules;
 
@@ -93,6 +100,12 @@ impl Table {
         let current = ArcSwap::new(Arc::clone(&first));
         let (seen, refused) = (AtomicU64::new(first_number), Mutex::new(None));
         Ok(Self { source, first, first_number, current, seen, refused, watch })
+    }
+
+    /// Whether the rules that the gate was built with are in force.
+    #[inline]
+    pub(crate) fn has_first(&self, entitlements: &Entitlements) -> bool {
+        entitlements.catalogs() == self.first_number
     }
 
     /// The rules for the catalog in force, or the last ones that could be compiled.

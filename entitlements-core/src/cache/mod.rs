@@ -24,8 +24,9 @@ pub(crate) use index::Pinned;
 use index::{Evictions, Index};
 
 use crate::catalog::Catalog;
-use crate::clock::Glance;
+use crate::clock::{Glance, micros_before};
 use crate::counter::PartedCounter;
+use crate::evaluate::Straight;
 use crate::id::CompanyId;
 use crate::snapshot::Snapshot;
 
@@ -47,10 +48,14 @@ pub(crate) struct Kept {
     pub(crate) asked_at: DateTime<Utc>,
     /// How many loads had begun then, this one included: clocks stand still, and go back.
     pub(crate) number: u64,
+    /// What decides most requests, if nothing comes before the plan.
+    pub(crate) straight: Option<Straight>,
+    /// The same as `asked_at`, in microseconds since 1970, as are the next two.
+    young_from: i64,
     /// When it is too old to be used.
-    too_old_at: DateTime<Utc>,
+    too_old_at: i64,
     /// When the company is loaded again if it is in use.
-    refresh_at: DateTime<Utc>,
+    refresh_at: i64,
     /// Whether somebody loads the company again already.
     refreshed: AtomicBool,
     /// Whether the cache knows that somebody has used it.
@@ -164,7 +169,7 @@ impl SnapshotCache {
 
     fn is_usable(&self, kept: &Kept, now: Glance) -> bool {
         // A clock that went backwards proves nothing about the age.
-        kept.asked_at <= now.earliest && now.latest < kept.too_old_at && self.knows_the_policies(kept)
+        now.is_from(kept.young_from) && now.is_before(kept.too_old_at) && self.knows_the_policies(kept)
     }
 
     fn knows_the_policies(&self, kept: &Kept) -> bool {
@@ -172,8 +177,8 @@ impl SnapshotCache {
     }
 
     /// Whether it is time to load the company again, and this caller is the one to do it.
-    pub(crate) fn wants_refresh(kept: &Kept, now: DateTime<Utc>) -> bool {
-        now >= kept.refresh_at && !kept.refreshed.swap(true, Ordering::Relaxed)
+    pub(crate) fn wants_refresh(kept: &Kept, now: Glance) -> bool {
+        !now.is_before(kept.refresh_at) && !kept.refreshed.swap(true, Ordering::Relaxed)
     }
 
     /// Whether a snapshot of that age may be used without asking the store.
@@ -250,10 +255,14 @@ impl SnapshotCache {
         load: impl Future<Output = Result<Snapshot, E>>,
     ) -> Result<Arc<Kept>, E> {
         let number = self.loads.fetch_add(1, Ordering::SeqCst) + 1;
-        let after = |age| now.checked_add_signed(age).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let after = |age| now.checked_add_signed(age).map_or(i64::MAX, micros_before);
+        let snapshot = load.await?;
+        let straight = Straight::of(&snapshot, &bound_to.catalog, now);
         Ok(Arc::new(Kept {
-            snapshot: load.await?,
+            snapshot,
             bound_to,
+            straight,
+            young_from: micros_before(now),
             asked_at: now,
             number,
             too_old_at: after(self.max_age),

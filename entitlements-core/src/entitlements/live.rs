@@ -9,6 +9,7 @@ use chrono::{DateTime, Utc};
 use super::Entitlements;
 use crate::cache::{Kept, SnapshotCache};
 use crate::catalog::Catalog;
+use crate::clock::Glance;
 use crate::decision::{Decision, Reason};
 use crate::error::{Error, ErrorKind};
 use crate::evaluate::evaluate;
@@ -73,7 +74,7 @@ impl Entitlements {
 
     /// Loads a company again in the background, if it is in use and its facts will soon be too old.
     #[inline]
-    pub(super) fn refresh_ahead(&self, company: &CompanyId, kept: &Kept, now: DateTime<Utc>) {
+    pub(super) fn refresh_ahead(&self, company: &CompanyId, kept: &Kept, now: Glance) {
         if SnapshotCache::wants_refresh(kept, now) {
             self.refresh(company);
         }

@@ -14,6 +14,7 @@ mod outcome;
 mod proration;
 mod recording;
 mod steps;
+mod straight;
 mod usage;
 mod what_if;
 
@@ -26,17 +27,19 @@ pub use diff::{Difference, DifferenceKind, diff};
 pub use explain::{Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, explain};
 pub(crate) use horizon::Horizon;
 pub use recording::{RecordedPolicy, Recording, ReplayError};
+pub(crate) use straight::Straight;
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
-use crate::catalog::{Catalog, Feature, FeatureKind, Plan};
-use crate::clock::Glance;
+use crate::catalog::{Catalog, Feature, FeatureKind};
+use crate::clock::{Glance, micros_before};
 use crate::decision::{Decision, Reason, Source};
 use crate::policy::Attributes;
 use crate::request::Request;
 use crate::snapshot::Snapshot;
 use in_effect::InEffect;
 use outcome::{Outcome, Shown};
+use straight::Allow;
 
 /// Decides one request against everything that is known about its company.
 ///
@@ -63,16 +66,14 @@ pub fn evaluate(
     let Some(found) = Found::of(request, snapshot, catalog, now) else {
         return without_ground(request, snapshot, catalog, now);
     };
-    match found.straight(request, snapshot) {
-        Some(plan) => found.allowed_by(plan, request, snapshot, catalog, found.changes_at(now)),
+    match found.straight(request, snapshot, now) {
+        Some(allow) => allow.decision(request, snapshot, catalog),
         None => by_steps(request, snapshot, catalog, now, &found),
     }
 }
 
 /// The same at an instant of which not more than a [`Glance`] is known: the decision for its beginning, if it still holds at
 /// its end, and otherwise the one for the exact instant.
-///
-/// It is written where the caller looks for it, since to carry it around costs as much as to make it.
 #[inline(never)]
 pub(crate) fn evaluate_at(
     request: &Request<'_>,
@@ -80,32 +81,13 @@ pub(crate) fn evaluate_at(
     catalog: &Catalog,
     now: Glance,
     exactly: impl FnOnce() -> DateTime<Utc>,
-) -> Option<Decision> {
-    if let Some(found) = Found::of(request, snapshot, catalog, now.earliest)
-        && let Some(plan) = found.straight(request, snapshot)
-    {
-        let changes_at = found.changes_at(now.earliest);
-        if changes_at.is_none_or(|at| at > now.latest) || now.is_exact() {
-            return Some(found.allowed_by(plan, request, snapshot, catalog, changes_at));
-        }
+) -> Decision {
+    let decision = evaluate(request, snapshot, catalog, now.earliest());
+    let changes_at = decision.expires_at.map_or(i64::MAX, micros_before);
+    if now.is_before(changes_at) || now.is_exact() {
+        return decision;
     }
-    by_steps_at(request, snapshot, catalog, now, exactly)
-}
-
-#[inline(never)]
-fn by_steps_at(
-    request: &Request<'_>,
-    snapshot: &Snapshot,
-    catalog: &Catalog,
-    now: Glance,
-    exactly: impl FnOnce() -> DateTime<Utc>,
-) -> Option<Decision> {
-    let mut decision = Some(evaluate(request, snapshot, catalog, now.earliest));
-    let changes_at = decision.as_ref().and_then(|decision| decision.expires_at);
-    if changes_at.is_some_and(|at| at <= now.latest) && !now.is_exact() {
-        decision = Some(evaluate_anew(request, snapshot, catalog, exactly()));
-    }
-    decision
+    evaluate_anew(request, snapshot, catalog, exactly())
 }
 
 #[cold]
@@ -141,46 +123,16 @@ impl<'a> Found<'a> {
         Some(Self { feature, effect: InEffect::at(snapshot, catalog, now) })
     }
 
-    /// The plan that allows at once: it includes the flag, and neither guardrails nor grants come before it. Most decisions
-    /// are such, so they are written as they are and not put together from what the steps say, in little code that
-    /// stays in the processor's cache.
+    /// The plan, if it alone allows.
     #[inline]
-    fn straight(&self, request: &Request<'_>, snapshot: &Snapshot) -> Option<&'a Plan> {
-        let before = snapshot.policies().has_guardrails() || snapshot.has_grants() || snapshot.differs();
-        let plan = self.effect.plan.filter(|_| !before && self.feature.kind() == FeatureKind::Flag)?;
-        plan.includes(self.feature.index, request.action).then_some(plan)
-    }
-
-    #[inline]
-    fn changes_at(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+    fn straight(&self, request: &Request<'_>, snapshot: &Snapshot, now: DateTime<Utc>) -> Option<Allow<'a>> {
+        let plan = self.effect.plan.filter(|_| straight::nothing_comes_before_the_plan(snapshot))?;
+        if !straight::allows(plan, self.feature, request) {
+            return None;
+        }
         let mut horizon = Horizon::new(now);
         self.effect.mark(&mut horizon);
-        horizon.earliest()
-    }
-
-    #[inline]
-    fn allowed_by(
-        &self,
-        plan: &Plan,
-        request: &Request<'_>,
-        snapshot: &Snapshot,
-        catalog: &Catalog,
-        expires_at: Option<DateTime<Utc>>,
-    ) -> Decision {
-        Decision {
-            reason: Reason::AllowedByPlan,
-            source: Source::Plan(plan.key()),
-            feature: Cow::Borrowed(self.feature.key()),
-            action: request.action,
-            plan: Some(plan.key()),
-            value: None,
-            quota: None,
-            expires_at,
-            as_of: snapshot.as_of(),
-            catalog: catalog.hash(),
-            degraded: None,
-            upgrade: Vec::new(),
-        }
+        Some(Allow { plan, feature: self.feature, expires_at: horizon.earliest() })
     }
 }
 

@@ -35,5 +35,7 @@ mod traces;
 mod turned_away;
 #[cfg(feature = "axum")]
 mod typed;
+#[cfg(feature = "axum")]
+mod usual;
 mod warm;
 mod world;
