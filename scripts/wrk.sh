@@ -4,7 +4,8 @@
 #     scripts/wrk.sh [ROUNDS] [SECONDS]       5 rounds of 3 seconds each unless said otherwise
 #
 # First a small axum server, once bare and once behind the layer, in one process. Then the platform in the same way: one route,
-# one token, one handler and one database, with the layer (its decision, metrics and entry in the audit log) and without it.
+# one token, one handler and one database, without the layer, with a layer whose decisions nobody observes, and with its own,
+# whose every decision is counted and written into the audit log.
 # PLATFORM=no leaves it out, SMALL=no the small server.
 # wrk is installed with apt-get if it is missing. TARGET_DIR says where to build.
 set -euo pipefail
@@ -101,4 +102,6 @@ export PLATFORM_DEV=1 RUST_LOG=warn BIND_ADDR=127.0.0.1:0 DATABASE_URL="sqlite:/
 start platform with_and_without throughput
 token=$(curl -sf "$gated/dev/tokens" -H 'content-type: application/json' \
     -d '{"company":"pro-co","user":"ada"}' | sed 's/.*"token":"\([^"]*\)".*/\1/')
+unobserved=$(awk '/^unobserved/ { print $2 }' "$data/platform")
+compare bare "$bare/v1/boardroom" unobserved "$unobserved/v1/boardroom" "authorization: Bearer $token"
 compare bare "$bare/v1/boardroom" gated "$gated/v1/boardroom" "authorization: Bearer $token"

@@ -1,5 +1,6 @@
 //! The chain of the audit log, between statements and what they mean.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use chrono::serde::ts_microseconds;
@@ -11,8 +12,8 @@ use entitlements_core::audit::{
 use entitlements_core::id::{CompanyId, UserId};
 use entitlements_core::observer::Tier;
 use entitlements_core::store::{StoreError, StoreErrorKind};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::error::corrupt;
 use crate::rows::flag;
@@ -45,44 +46,73 @@ pub(crate) fn ids(records: &[AuditRecord]) -> String {
     records.iter().map(|record| record.id.as_str()).collect::<Value>().to_string()
 }
 
-/// Where the chain ends, and the records that are not in it.
+/// Where the chain ends, and the records that are not in it: mostly all of them.
 pub(crate) fn after(
     records: &[AuditRecord],
     ends: Vec<End>,
-) -> Result<(AuditHead, Vec<AuditRecord>), StoreError> {
+) -> Result<(AuditHead, Cow<'_, [AuditRecord]>), StoreError> {
     let (sequence, hash, known) =
         ends.into_iter().next().ok_or(StoreError::new(StoreErrorKind::Corrupt, APPEND))?;
-    let mut known: HashSet<String> = serde_json::from_str(&known).map_err(corrupt(APPEND))?;
-    let new = records.iter().filter(|record| known.insert(record.id.clone())).cloned().collect();
+    let mut known: HashSet<Cow<'_, str>> = serde_json::from_str(&known).map_err(corrupt(APPEND))?;
+    let new: Vec<&AuditRecord> =
+        records.iter().filter(|record| known.insert(record.id.as_str().into())).collect();
+    let new =
+        if new.len() == records.len() { Cow::Borrowed(records) } else { new.into_iter().cloned().collect() };
     Ok((head(APPEND, sequence, &hash)?, new))
 }
 
 /// The rows that records become after `head`, as a JSON array of arrays in the order of the columns.
-pub(crate) fn linked(head: AuditHead, records: &[AuditRecord]) -> String {
+pub(crate) fn linked(head: AuditHead, records: &[AuditRecord]) -> Result<String, StoreError> {
     let rows = link(head, records);
-    let row = |row: &AuditRow| {
+    let rows: Vec<Columns<'_>> = rows.iter().map(Columns::of).collect();
+    serde_json::to_string(&rows).map_err(corrupt(APPEND))
+}
+
+/// A row as it is written: an array in the order of the columns.
+#[derive(Serialize)]
+struct Columns<'a>(
+    u64,
+    &'a str,
+    i64,
+    &'a str,
+    Option<&'a str>,
+    &'a str,
+    &'static str,
+    Option<&'a str>,
+    u8,
+    &'a str,
+    &'a str,
+    Option<&'a str>,
+    &'static str,
+    u64,
+    Option<AuditSalt>,
+    AuditHash,
+    AuditHash,
+);
+
+impl<'a> Columns<'a> {
+    fn of(row: &'a AuditRow) -> Self {
         let entry = &row.entry;
-        json!([
+        Self(
             row.sequence,
-            row.id,
+            &row.id,
             entry.at.timestamp_micros(),
-            entry.company,
-            entry.user,
-            entry.feature,
+            entry.company.as_str(),
+            entry.user.as_ref().map(UserId::as_str),
+            &entry.feature,
             entry.action.as_str(),
-            entry.resource,
+            entry.resource.as_deref(),
             u8::from(entry.allowed),
-            entry.reason,
-            entry.source.kind,
-            entry.source.id,
+            &entry.reason,
+            &entry.source.kind,
+            entry.source.id.as_deref(),
             entry.tier.as_str(),
             entry.latency_us,
             row.salt,
             row.persons,
             row.hash,
-        ])
-    };
-    rows.iter().map(row).collect::<Value>().to_string()
+        )
+    }
 }
 
 /// A number as databases keep it.

@@ -1,7 +1,5 @@
 //! The key of a charge: the caller's, if that is asked for, or a new one.
 
-use std::fmt::Write;
-
 use entitlements_core::id::IdempotencyKey;
 use http::request::Parts;
 use sha2::{Digest, Sha256};
@@ -36,14 +34,10 @@ impl CallersKey {
     /// The key of the charge of a meter, for the `attempt`-th time that this was tried after the one before was given
     /// back. A request may be charged for several meters, so each has keys of its own.
     pub(crate) fn charge(&self, meter: &str, attempt: usize) -> Option<IdempotencyKey> {
-        let mut text = String::from("http:");
         // No target has a line break.
-        for byte in Sha256::digest(format!("{}\n{meter}", self.target)).iter().take(16) {
-            // Writing into a string cannot fail.
-            let _ = write!(text, "{byte:02x}");
-        }
-        let _ = write!(text, ":{attempt}:{}", self.key);
-        IdempotencyKey::new(text).ok()
+        let digest = Sha256::digest(format!("{}\n{meter}", self.target));
+        let target = const_hex::encode(digest.first_chunk::<16>()?);
+        IdempotencyKey::new(format!("http:{target}:{attempt}:{}", self.key)).ok()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A text that is not as many hexadecimal digits as it should be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -13,8 +13,8 @@ pub struct InvalidHex(usize);
 macro_rules! bytes {
     ($($(#[$doc:meta])* $name:ident, $length:literal;)+) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+        #[serde(try_from = "String")]
         pub struct $name([u8; $length]);
 
         impl $name {
@@ -31,9 +31,15 @@ macro_rules! bytes {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(const_hex::Buffer::<$length>::new().format(&self.0))
+            }
+        }
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                f.write_str(const_hex::Buffer::<$length>::new().format(&self.0))
             }
         }
 
@@ -48,7 +54,10 @@ macro_rules! bytes {
 
             fn from_str(text: &str) -> Result<Self, InvalidHex> {
                 let mut bytes = [0; $length];
-                read(text, &mut bytes).map(|()| Self(bytes)).ok_or(InvalidHex($length * 2))
+                // Its own form has no prefix.
+                let digits = text.as_bytes();
+                let whole = digits.len() == 2 * bytes.len() && const_hex::decode_to_slice(digits, &mut bytes).is_ok();
+                if whole { Ok(Self(bytes)) } else { Err(InvalidHex($length * 2)) }
             }
         }
 
@@ -80,21 +89,6 @@ impl AuditHash {
     pub const ZERO: Self = Self([0; 32]);
 }
 
-fn read(text: &str, bytes: &mut [u8]) -> Option<()> {
-    let digits = text.as_bytes();
-    if digits.len() != bytes.len() * 2 {
-        return None;
-    }
-    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-        let mut value = 0;
-        for digit in pair {
-            value = value * 16 + char::from(*digit).to_digit(16)?;
-        }
-        *byte = u8::try_from(value).ok()?;
-    }
-    Some(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,7 +98,10 @@ mod tests {
         let hash = AuditHash::new(std::array::from_fn(|n| u8::try_from(n * 8).unwrap()));
         assert_eq!(hash.to_string().parse(), Ok(hash));
         assert!(hash.to_string().starts_with("000810"));
-        for wrong in ["", "0", &"0".repeat(63), &"g".repeat(64), &"é".repeat(32)] {
+        assert_eq!(hash.to_string().to_uppercase().parse(), Ok(hash));
+        let prefixed = format!("0x{}", "0".repeat(62));
+        for wrong in ["", "0", &"0".repeat(63), &"0".repeat(65), &"g".repeat(64), &"é".repeat(32), &prefixed]
+        {
             assert_eq!(wrong.parse::<AuditHash>(), Err(InvalidHex(64)), "{wrong}");
         }
     }

@@ -264,16 +264,19 @@ impl fmt::Debug for Audit {
 
 /// Gives each entry an id, which begins with its instant, and a salt.
 fn seal(entries: &[AuditEntry]) -> Result<Vec<AuditRecord>, StoreError> {
-    entries
-        .iter()
-        .map(|entry| {
-            let (mut own, mut salt) = ([0; 8], [0; 16]);
-            getrandom::fill(&mut own).and_then(|()| getrandom::fill(&mut salt)).map_err(|error| {
-                StoreError::new(StoreErrorKind::Internal, "name an audit entry")
-                    .with_source(error.to_string())
-            })?;
-            let id = format!("{:016x}{:016x}", entry.at.timestamp_micros(), u64::from_be_bytes(own));
-            Ok(AuditRecord { id, salt: AuditSalt::new(salt), entry: entry.clone() })
-        })
-        .collect()
+    let (own, salts) = (random::<8>(entries.len())?, random::<16>(entries.len())?);
+    let sealed = |((entry, own), salt): ((&AuditEntry, [u8; 8]), [u8; 16])| {
+        let id = format!("{:016x}{:016x}", entry.at.timestamp_micros(), u64::from_be_bytes(own));
+        AuditRecord { id, salt: AuditSalt::new(salt), entry: entry.clone() }
+    };
+    Ok(entries.iter().zip(own).zip(salts).map(sealed).collect())
+}
+
+/// For all entries at once: the operating system is called each time.
+fn random<const N: usize>(count: usize) -> Result<Vec<[u8; N]>, StoreError> {
+    let mut random = vec![[0; N]; count];
+    getrandom::fill(random.as_flattened_mut()).map_err(|error| {
+        StoreError::new(StoreErrorKind::Internal, "name an audit entry").with_source(error.to_string())
+    })?;
+    Ok(random)
 }

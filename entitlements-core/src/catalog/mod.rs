@@ -79,7 +79,7 @@ impl fmt::Debug for CatalogHash {
 
 impl fmt::Display for CatalogHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(const_hex::Buffer::<32>::new().format(self.0))
     }
 }
 

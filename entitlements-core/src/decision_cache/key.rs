@@ -1,7 +1,5 @@
 //! Keys: everything that a decision depends on, beside the facts and the time.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -82,12 +80,7 @@ fn digest(request: &Request<'_>, paths: &[Path]) -> Result<Option<Box<str>>, Too
             return Err(TooMuch);
         }
     }
-    let hex = form.finalize().iter().fold(String::with_capacity(64), |mut hex, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    });
-    Ok(Some(hex.into()))
+    Ok(Some(const_hex::encode(form.finalize()).into()))
 }
 
 #[cfg(test)]

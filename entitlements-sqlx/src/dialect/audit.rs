@@ -32,7 +32,7 @@ impl AuditStore for Store {
             let query = sqlx::query_as(sql::AUDIT_APPEND)
                 .bind(chain::number(APPEND, head.sequence)?)
                 .bind(head.hash.to_string())
-                .bind(chain::linked(head, &new));
+                .bind(chain::linked(head, &new)?);
             let rows: Option<(i64,)> = self.write(APPEND, query).await?;
             if rows.is_some() {
                 return Ok(());

@@ -82,6 +82,12 @@ pub(crate) fn ungated(app: &Arc<App>, decision: entitlements_core::Decision) -> 
     complete(app, gateway::ungated(app, decision))
 }
 
+/// The routes of the gateway alone, behind that gate.
+#[cfg(feature = "throughput")]
+pub(crate) fn gated(app: &Arc<App>, gate: EntitlementLayer) -> Router {
+    complete(app, gateway::router(app, gate))
+}
+
 /// What is around every route.
 fn complete(app: &Arc<App>, router: Router<Arc<App>>) -> Router {
     router

@@ -9,7 +9,6 @@ use entitlements_core::store::SharedStore;
 use entitlements_sqlx::{PostgresBus, PostgresConfig, PostgresStore, SqliteConfig, SqliteStore};
 use sha2::{Digest, Sha256};
 
-use crate::hexadecimal::hexadecimal;
 use crate::start_error::{StartError, chain};
 
 const DEFAULT: &str = ".data/platform.db";
@@ -60,7 +59,7 @@ impl Database {
         match self {
             Self::Sqlite(path) => path.clone(),
             Self::Postgres(config) => {
-                let name = hexadecimal(Sha256::digest(config.to_string()));
+                let name = const_hex::encode(Sha256::digest(config.to_string()));
                 format!(".data/postgres-{}", name.get(..8).unwrap_or(&name)).into()
             }
         }

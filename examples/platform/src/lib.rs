@@ -24,7 +24,6 @@ mod environment;
 mod fields;
 mod gateway;
 mod health;
-mod hexadecimal;
 mod hs256;
 mod metrics;
 mod own_routes;

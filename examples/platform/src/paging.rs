@@ -6,7 +6,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::fields::Fields;
-use crate::hexadecimal::{from_hexadecimal, hexadecimal};
 use crate::problem::Rejection;
 use crate::read;
 
@@ -41,13 +40,13 @@ impl List {
 
     /// A cursor as it is sent: hexadecimal, so that it survives every query string, and led by the list's name.
     fn sealed(self, cursor: &str) -> String {
-        hexadecimal(format!("{}:{cursor}", self.0).bytes())
+        const_hex::encode(format!("{}:{cursor}", self.0))
     }
 
     fn opened(self, value: &Value) -> Result<String, String> {
         let invalid = "is not a cursor of this list";
         let text = read::word(value)?;
-        let bytes = from_hexadecimal(text).ok_or(invalid)?;
+        let bytes = const_hex::decode(text).map_err(|_| invalid)?;
         let text = String::from_utf8(bytes).map_err(|_| invalid)?;
         let cursor = text.strip_prefix(self.0).and_then(|rest| rest.strip_prefix(':')).ok_or(invalid)?;
         Ok(cursor.into())

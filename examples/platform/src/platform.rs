@@ -25,7 +25,6 @@ use crate::config::Config;
 use crate::database::Opened;
 use crate::dev_clock::DevClock;
 use crate::development::Development;
-use crate::hexadecimal::hexadecimal;
 use crate::metrics::{self, Metrics};
 use crate::own_routes::{self, Ungated};
 use crate::reload::Reload;
@@ -46,7 +45,7 @@ pub struct Platform {
     listener: TcpListener,
     address: SocketAddr,
     database: Opened,
-    reload: Reload,
+    pub(crate) reload: Reload,
     retention: Retention,
     hangups: Hangups,
     greeting: String,
@@ -246,7 +245,7 @@ async fn settle(gate: &EntitlementLayer) {
 }
 
 /// The gate: the rules of the catalog, and one for each route that it leaves open.
-fn gate(
+pub(crate) fn gate(
     entitlements: &Entitlements,
     ungated: &[Ungated],
     fail_mode: FailMode,
@@ -283,5 +282,5 @@ pub(crate) fn random_text() -> Result<String, StartError> {
     let mut bytes = [0_u8; 32];
     getrandom::fill(&mut bytes)
         .map_err(|error| StartError::one(format!("the machine gives no random bytes: {error}")))?;
-    Ok(hexadecimal(bytes))
+    Ok(const_hex::encode(bytes))
 }
