@@ -183,7 +183,8 @@ pub trait PolicyStore: Debug + Send + Sync + 'static {
 ///   room for, `limit − used`, or all that are asked for if none has a limit. Every counter of the bucket receives the
 ///   units the bucket gives. If all buckets together give less than the amount, or a counter would pass
 ///   [`Amount::MAX`](crate::Amount::MAX), the debit is refused: nothing changes, and the key stays free.
-/// * A debit that is not [well formed](Debit::is_well_formed) is [`StoreErrorKind::Unsupported`].
+/// * A debit that is not [well formed](Debit::is_well_formed) is [`StoreErrorKind::Unsupported`], whatever is known of its key.
+///   So is one that comes after the period of one of its counters: it would be taken from a counter that retention may remove.
 /// * Every tally receives the whole amount. Tallies without buckets do not make a debit possible.
 /// * The receipt lists what each counter received (tallies included, zeros left out), and shows as `used` the sum of the
 ///   first counters of all buckets after the debit.

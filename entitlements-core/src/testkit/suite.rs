@@ -102,6 +102,7 @@ macro_rules! store_suite {
             the_shown_sum_stays_in_range
             large_rooms_do_not_overflow
             a_malformed_debit_is_unsupported
+            a_debit_after_the_end_of_a_period_is_unsupported
             a_debit_takes_no_revision
         }
         $crate::store_cases! { [$(#[$attribute])*] $harness, receipt:
