@@ -128,7 +128,7 @@ async fn the_model_catches_what_is_wrong() {
     let mut passed = Vec::new();
     for wrong in wrongs {
         let store = wrong::Store::new(wrong);
-        let verdict = tokio::spawn(async move { agrees_with_memory_in_all(&store, 7, 2_000).await }).await;
+        let verdict = tokio::spawn(async move { agrees_with_memory_in_all(&store, 7, 6_000).await }).await;
         if verdict.is_ok() {
             passed.push(wrong);
         }

@@ -158,7 +158,10 @@ impl<S: Store> Model<'_, S> {
 
     pub(super) async fn refund(&mut self) {
         let company = company(self.random.pick(&COMPANIES));
-        let id = receipt_id(&self.random.below(u64::from(self.receipts) + 2).to_string());
+        let next = u64::from(self.receipts) + 1;
+        // Mostly one that is still known.
+        let back = if self.random.one_in(4) { next } else { next.min(RECENT_RECEIPTS) };
+        let id = receipt_id(&(next - self.random.below(back + 1)).to_string());
         for _ in 0..=self.random.below(2) {
             let expected = self.memory.refund(&company, &id, self.clock).await;
             let actual = self.store.refund(&company, &id, self.clock).await;
