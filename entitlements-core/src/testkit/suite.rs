@@ -361,7 +361,7 @@ mod tests {
                 ),
             ),
             ("group", include_str!("group.rs")),
-            ("outbox", include_str!("outbox.rs")),
+            ("outbox", concat!(include_str!("outbox.rs"), include_str!("outbox/retention.rs"))),
         ] {
             super::assert_listed(list, &format!("$harness, {file}:\n"), source);
         }
