@@ -5,10 +5,9 @@ use chrono::TimeDelta;
 use super::{COMPANIES, Model};
 use crate::audit::{AuditEntry, AuditRecord, AuditRow, AuditSalt, AuditSource, PSEUDONYM, Verifier};
 use crate::id::CompanyId;
-use crate::store::{AuditStore as _, ErasureStore as _, PageRequest, Store, UsageStore as _};
-use crate::testkit::fixtures::{audited, company, debit, granted, receipt_id, user};
+use crate::store::{AuditStore as _, ErasureStore as _, PageRequest, Store};
+use crate::testkit::fixtures::{audited, company, user};
 use crate::testkit::random::FEW;
-use crate::usage::Debit;
 
 impl<S: Store> Model<'_, S> {
     pub(super) async fn append(&mut self) {
@@ -105,16 +104,10 @@ impl<S: Store> Model<'_, S> {
         }
     }
 
-    /// What is set aside stays until it is given back, so that comes first. A debit that is made does it; whether one that is not
-    /// does it too is up to the store.
+    /// A reservation stays as long as its units are set aside.
     async fn expire(&mut self) {
         for name in COMPANIES {
-            self.receipts += 1;
-            let number = self.receipts.to_string();
-            let made = debit(name, &format!("made {number}"), 1, [granted("made", None)]);
-            let made = Debit { receipt: receipt_id(&number), at: self.clock, ..made };
-            let (expected, actual) = (self.memory.debit(&made).await, self.store.debit(&made).await);
-            self.same(expected, actual, &made);
+            self.give_back(name).await;
         }
         let before = self.clock - TimeDelta::days(35 + self.random.below(30).cast_signed());
         let expected = self.memory.expire(before).await;
