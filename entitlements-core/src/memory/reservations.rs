@@ -148,9 +148,9 @@ impl Company {
         is_open: impl Fn(&ReceiptId) -> bool,
     ) -> usize {
         let is_old = |known: &Reserved| {
-            let Reservation { held, end, .. } = &known.reservation;
-            let ended = end.as_ref().map(ReservationEnd::at);
-            known.freed && held.at < before && ended.is_none_or(|at| at < before) && !is_open(&held.id)
+            let ended = known.reservation.end.as_ref().map(ReservationEnd::at);
+            let is_over = known.freed && known.reservation.held.at < before;
+            is_over && ended.is_none_or(|at| at < before) && !is_open(known.reservation.id())
         };
         let gone = self.reservations.extract_if(|_, known| is_old(known));
         let receipt = |known: &Reserved| known.reservation.end.as_ref()?.receipt().cloned();
