@@ -236,9 +236,10 @@ impl<S: Store> Model<'_, S> {
     }
 }
 
-/// The counter in the period of the same kind that is under way, or in the next one; now and then in the one that is just over.
+/// The counter in the period of the same kind that is under way, or in the next one; now and then in one that is over, or as it
+/// is, which is soon long over, and the same each time.
 fn placed(counter: Counter, now: DateTime<Utc>, random: &mut Random) -> Counter {
-    if counter.period.end.is_none() {
+    if counter.period.end.is_none() || random.one_in(20) {
         return counter;
     }
     let every = match counter.bucket {
@@ -248,7 +249,7 @@ fn placed(counter: Counter, now: DateTime<Utc>, random: &mut Random) -> Counter 
     let period = every.calendar_period(now);
     let is_next = counter.period == december();
     let other = if random.one_in(80) {
-        every.previous(CALENDAR_ANCHOR, period)
+        (0..=random.below(4)).try_fold(period, |period, _| every.previous(CALENDAR_ANCHOR, period))
     } else {
         period.end.filter(|_| is_next).map(|end| every.calendar_period(end))
     };
