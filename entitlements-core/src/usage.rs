@@ -55,21 +55,24 @@ pub struct Debit {
     pub limit: Option<Amount>,
     /// What the receipt shows as the end of the period.
     pub resets_at: Option<DateTime<Utc>>,
-    /// When: before the end of every counter's period. Retention relies on that: a counter whose period is over holds nothing
-    /// of what was taken later.
+    /// When: before the end of every counter's period, or no store makes it. Retention relies on that: a counter whose period
+    /// is over holds nothing of what was taken later.
     pub at: DateTime<Utc>,
 }
 
 impl Debit {
-    /// Whether it makes sense to a store: it asks for at least one unit, every bucket has a counter, and no counter is
-    /// named twice.
+    /// Whether it makes sense to a store: it asks for at least one unit, every bucket has a counter, no counter is named
+    /// twice, and the period of none is over by then.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
         let counters = self.buckets.iter().flat_map(|bucket| &bucket.counters).chain(&self.tallies);
         let mut seen = HashSet::new();
         !self.amount.is_zero()
             && self.buckets.iter().all(|bucket| !bucket.counters.is_empty())
-            && counters.into_iter().all(|c| seen.insert((&c.meter, &c.bucket, c.period.start)))
+            && counters.into_iter().all(|counter| {
+                counter.period.end.is_none_or(|end| self.at < end)
+                    && seen.insert((&counter.meter, &counter.bucket, counter.period.start))
+            })
     }
 }
 

@@ -53,6 +53,7 @@ caught! {
     giving_an_alert_to_two_is_caught: ClaimsAlertsAgain by alert::a_claimed_alert_is_nobody_elses;
     turning_the_order_of_buckets_is_caught: TurnsBuckets by debit::buckets_are_emptied_in_order;
     checking_one_quota_of_two_is_caught: ChecksOneQuota by debit::parallel_quotas_bound_together;
+    taking_after_the_end_is_caught: TakesLate by debit::a_debit_after_the_end_of_a_period_is_unsupported;
     voiding_without_a_revision_is_caught: VoidsSilently by grant::a_grant_is_voided_once;
     showing_the_numbers_of_now_is_caught: ShowsNumbersOfNow by receipt::a_duplicate_shows_the_numbers_of_then;
     ignoring_the_user_of_a_key_is_caught: IgnoresUsers by receipt::other_arguments_are_a_conflict;
@@ -120,13 +121,14 @@ async fn the_model_catches_what_is_wrong() {
         Wrong::SharesReceipts,
         Wrong::StoresEventsAgain,
         Wrong::SyncsWithoutTheLock,
+        Wrong::TakesLate,
         Wrong::TurnsBuckets,
         Wrong::VoidsSilently,
     ];
     let mut passed = Vec::new();
     for wrong in wrongs {
         let store = wrong::Store::new(wrong);
-        let verdict = tokio::spawn(async move { agrees_with_memory_in_all(&store, 7, 2_000).await }).await;
+        let verdict = tokio::spawn(async move { agrees_with_memory_in_all(&store, 7, 6_000).await }).await;
         if verdict.is_ok() {
             passed.push(wrong);
         }

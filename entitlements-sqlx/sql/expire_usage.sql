@@ -1,5 +1,5 @@
 -- The oldest with which nothing is left to do, so many at once. As a rule records go with their receipts; these were still open
--- when theirs expired.
+-- when theirs went: with the retention of an earlier version, or since they were given back at the same instant.
 DELETE FROM billing_usage_records
 WHERE sequence IN (
     SELECT record.sequence

@@ -168,8 +168,9 @@ pub struct UnsettledUsage {
 /// Records are claimed in the order in which they are due, then in that of their making. A claim of a pending record
 /// remembers since when it may have been reported, unless an earlier one is remembered.
 ///
-/// Records go with their company when that is erased, and, once nothing is left to do with them, with their receipt when
-/// that expires; those that were still open then, when receipts expire the next time. Instants are kept to the microsecond.
+/// Records go with their company when that is erased, and with their receipt when that expires, which it does not while
+/// something is left to do with its record: so the id of a receipt that has a record is never free, and no other receipt can
+/// come to the record. Instants are kept to the microsecond.
 #[async_trait]
 pub trait UsageOutbox: Debug + Send + Sync + 'static {
     /// Says which meters are billed from now on: exactly these. Records that there are stay.

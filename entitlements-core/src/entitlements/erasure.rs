@@ -50,8 +50,9 @@ impl Entitlements {
         Ok(self.0.store.expire_audit_at(before, now).await?)
     }
 
-    /// Removes receipts that are older than `age`, and with them their idempotency keys; returns how many. Counters whose period
-    /// has been over for as long go, too, with the alerts that they have raised.
+    /// Removes receipts that are older than `age`, and with them their idempotency keys; returns how many. Those of which the
+    /// billing provider has still to be told stay until it was. Counters whose period has been over for as long go, too, with
+    /// the alerts that they have raised.
     ///
     /// # Errors
     ///

@@ -60,7 +60,8 @@ impl Entitlements {
     /// outcomes are in the order of the events.
     ///
     /// A key is known as long as its receipt is kept, and the receipt is as old as the event. So where events may come late,
-    /// receipts have to be kept for longer than keys need to be, by as much; see
+    /// receipts have to be kept for longer than keys need to be, by as much. The same goes for counters: an event of a period
+    /// whose counter has been removed is counted from zero again, and can raise alerts that were raised before. See
     /// [`ErasureStore::expire`](crate::store::ErasureStore::expire).
     ///
     /// Units come out of grants and the plan's allowance in burn order as when they are consumed; what is beyond them is the

@@ -11,8 +11,9 @@ use super::state::{AlertKey, Company, Count, CounterKey, State};
 use crate::audit::{AuditEntry, AuditExport, AuditHead, AuditRecord, AuditRow, PSEUDONYM, link};
 use crate::billing::BillingEvent;
 use crate::facts::Revision;
-use crate::id::CompanyId;
+use crate::id::{CompanyId, ReceiptId};
 use crate::store::{AuditStore, ErasureStore, MAX_PAGE, Page, PageRequest, StoreError, StoreErrorKind};
+use crate::usage::Receipt;
 
 const ERASE: &str = "erase a company";
 
@@ -147,9 +148,13 @@ impl ErasureStore for MemoryStore {
         let before = kept(before);
         let mut state = self.state();
         let mut removed = 0;
-        for company in state.companies.values_mut() {
-            removed += company.receipts.extract_if(|_, receipt| receipt.at < before).count();
-            removed += company.expire_reservations(before);
+        let open = state.outbox.open();
+        for (name, company) in &mut state.companies {
+            // What has to be reported can still be given back.
+            let is_open = |id: &ReceiptId| open.contains(&(name.clone(), id.clone()));
+            let is_old = |receipt: &Receipt| receipt.at < before && !is_open(&receipt.id);
+            removed += company.receipts.extract_if(|_, receipt| is_old(receipt)).count();
+            removed += company.expire_reservations(before, is_open);
             // What is only held keeps its id for the receipt of its commit.
             let Company { receipts, receipt_keys, reservation_keys, .. } = company;
             receipt_keys.retain(|_, key| receipts.contains_key(key) || reservation_keys.contains_key(key));
@@ -174,7 +179,8 @@ impl State {
             alerts.iter().map(|waiting| AlertKey::from(&waiting.alert).counter()).collect();
         let mut gone = HashSet::new();
         for (name, company) in companies {
-            if company.reservations.values().any(|known| known.reservation.held.at < before) {
+            let held = company.reservations.values().map(|known| &known.reservation.held);
+            if company.receipts.values().chain(held).any(|receipt| receipt.at < before) {
                 continue;
             }
             let is_over = |key: &CounterKey, count: &Count| {

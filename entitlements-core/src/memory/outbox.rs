@@ -1,6 +1,6 @@
 //! Usage that is billed, in memory.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
@@ -83,6 +83,12 @@ impl Outbox {
     /// Forgets a company.
     pub(super) fn forget(&mut self, company: &CompanyId) {
         self.retain(|kept| kept.record.company != *company);
+    }
+
+    /// Receipts of which something is left to report.
+    pub(super) fn open(&self) -> HashSet<(CompanyId, ReceiptId)> {
+        let open = self.records.values().filter(|kept| kept.due_at.is_some());
+        open.map(|kept| (kept.record.company.clone(), kept.record.receipt.clone())).collect()
     }
 
     /// Forgets what is done with, of receipts from before an instant.

@@ -140,11 +140,17 @@ impl Company {
         }
     }
 
-    /// Forgets reservations that were ended or freed, and are old. Returns how many of them left no receipt.
-    pub(super) fn expire_reservations(&mut self, before: DateTime<Utc>) -> usize {
+    /// Forgets reservations that were ended or freed, and are old, unless their usage is open. Returns how many of them left no
+    /// receipt.
+    pub(super) fn expire_reservations(
+        &mut self,
+        before: DateTime<Utc>,
+        is_open: impl Fn(&ReceiptId) -> bool,
+    ) -> usize {
         let is_old = |known: &Reserved| {
             let ended = known.reservation.end.as_ref().map(ReservationEnd::at);
-            known.freed && known.reservation.held.at < before && ended.is_none_or(|at| at < before)
+            let is_over = known.freed && known.reservation.held.at < before;
+            is_over && ended.is_none_or(|at| at < before) && !is_open(known.reservation.id())
         };
         let gone = self.reservations.extract_if(|_, known| is_old(known));
         let receipt = |known: &Reserved| known.reservation.end.as_ref()?.receipt().cloned();

@@ -76,10 +76,12 @@ pub trait AuditStore: Debug + Send + Sync + 'static {
 ///   erasure is `None`, unless something was written in between.
 /// * `expire` removes receipts that were made before `before`, with their refunds, and the revision that is left of companies
 ///   that were erased before it and have not come back. What a reservation came to is as old as its end, and a reservation
-///   whose units the counters still hold stays.
+///   whose units the counters still hold stays. So does what has usage with which
+///   [something is left to do](crate::billing::UsageOutbox): its key and its id stay taken, and it can be given back.
 /// * It also removes counters whose period ended before `before`, with the acknowledged alerts that they have raised: nobody
 ///   loads them any more. All counters of a company stay while a receipt or reservation of it from before `before` does; a
-///   counter stays while an alert of it is not acknowledged, and as long as its period has no end.
+///   counter stays while an alert of it is not acknowledged, and as long as its period has no end. A debit of such a period
+///   that comes after all finds its counter at zero, and can raise the same alerts again: keep for longer than usage comes late.
 #[async_trait]
 pub trait ErasureStore: Debug + Send + Sync + 'static {
     /// Erases a company.

@@ -183,7 +183,8 @@ pub trait PolicyStore: Debug + Send + Sync + 'static {
 ///   room for, `limit − used`, or all that are asked for if none has a limit. Every counter of the bucket receives the
 ///   units the bucket gives. If all buckets together give less than the amount, or a counter would pass
 ///   [`Amount::MAX`](crate::Amount::MAX), the debit is refused: nothing changes, and the key stays free.
-/// * A debit that is not [well formed](Debit::is_well_formed) is [`StoreErrorKind::Unsupported`].
+/// * A debit that is not [well formed](Debit::is_well_formed) is [`StoreErrorKind::Unsupported`], whatever is known of its key.
+///   So is one that comes after the period of one of its counters: it would be taken from a counter that retention may remove.
 /// * Every tally receives the whole amount. Tallies without buckets do not make a debit possible.
 /// * The receipt lists what each counter received (tallies included, zeros left out), and shows as `used` the sum of the
 ///   first counters of all buckets after the debit.
@@ -247,8 +248,9 @@ pub trait UsageStore: Debug + Send + Sync + 'static {
 ///   [`Conflict`](crate::usage::DebitOutcome::Conflict), unless a commit has made a receipt of it: then that receipt counts
 ///   as the first. Before the commit there is no receipt, and nothing to refund.
 /// * From `expires_at` on, that instant included, the units are free: for `load` at that time, for debits, reservations and
-///   commits; [`Facts::reserved_until`] tells the next such instant. Nobody needs to do anything for it. Once a write has seen them as free they are free, whatever another clock
-///   says.
+///   commits; [`Facts::reserved_until`] tells the next such instant. Nobody needs to do anything for it. Once a write has
+///   seen them as free they are free, whatever another clock says; whether a debit that is not made counts as one is up to the
+///   store.
 /// * `commit` is one atomic step, and ends the reservation for good. Units that are set aside are kept in burn order, so what
 ///   was not used goes back to the buckets that would have been emptied last. If more was used, or the units are free again,
 ///   what is missing is taken from the buckets of the reservation in burn order, under the limits of the reservation, **as

@@ -60,7 +60,7 @@ impl Capabilities {
 }
 
 /// What a case needs, or all cases of a module do.
-const NEEDED: [(&str, Part); 17] = [
+const NEEDED: [(&str, Part); 21] = [
     ("gauge", Part::Gauges),
     ("reservation", Part::Reservations),
     ("record::the_key_of_a_reservation_conflicts", Part::Reservations),
@@ -78,6 +78,10 @@ const NEEDED: [(&str, Part); 17] = [
     ("outbox::settled_usage_expires", Part::Erasure),
     ("group::the_latest_instant_of_a_group_decides_what_has_expired", Part::Reservations),
     ("outbox::usage_that_is_settled_late_expires", Part::Erasure),
+    ("outbox::a_receipt_stays_while_its_usage_is_open", Part::Erasure),
+    ("outbox::old_usage_that_is_open_can_be_given_back", Part::Erasure),
+    ("outbox::a_reservation_stays_while_its_usage_is_open", Part::Reservations),
+    ("outbox::a_reservation_stays_while_its_usage_is_open", Part::Erasure),
 ];
 
 /// The parts that a case needs and that a store does not do: each has to be refused instead.

@@ -1,8 +1,10 @@
 //! Cases about taking units.
 
+use chrono::TimeDelta;
+
 use super::fixtures::{
-    bucket, company, debit, december, facts, feature, granted, key, monthly, now, part, recorded, refused,
-    units, used, used_in, yearly,
+    bucket, company, debit, december, facts, feature, granted, key, monthly, november, now, part, receipt_id,
+    recorded, refused, units, used, used_in, yearly,
 };
 use crate::bucket::Bucket;
 use crate::facts::Revision;
@@ -276,6 +278,40 @@ pub async fn a_malformed_debit_is_unsupported(store: &impl Store) {
         assert_eq!(store.receipt(&company("acme"), &malformed.key).await.unwrap(), None);
     }
     assert_eq!(facts(store, "acme").await.usage, []);
+}
+
+/// Retention may remove a counter whose period is over, so nothing is taken from it then, nor beside it; up to then it is.
+pub async fn a_debit_after_the_end_of_a_period_is_unsupported(store: &impl Store) {
+    let (acme, end) = (company("acme"), november().end.unwrap());
+    let last = Debit { at: end - TimeDelta::microseconds(1), ..debit("acme", "last", 2, [monthly(10)]) };
+    recorded(store, &last).await;
+    let tallied = Debit { tallies: vec![part("queries")], ..debit("acme", "tallied", 1, [granted("g", 10)]) };
+    let late = [
+        debit("acme", "alone", 1, [monthly(10)]),
+        debit("acme", "second", 1, [granted("g", 10), monthly(10)]),
+        Debit { buckets: vec![bucket([yearly(10), monthly(10)])], ..debit("acme", "beside", 1, []) },
+        tallied,
+        debit("acme", "too much", 99, [monthly(10)]),
+        last.clone(),
+    ];
+    for (late, at) in late.iter().flat_map(|late| [(late, end), (late, end + TimeDelta::days(400))]) {
+        let late = Debit { at, receipt: receipt_id("late"), ..late.clone() };
+        let in_time = Debit { at: now(), buckets: vec![bucket([yearly(10)])], ..debit("acme", "ok", 1, []) };
+        let errors = [
+            store.debit(&late).await.unwrap_err(),
+            store.record(&acme, &[in_time, late.clone()]).await.unwrap_err(),
+            store.reserve(&late, at + TimeDelta::days(1)).await.unwrap_err(),
+        ];
+        assert!(
+            errors.iter().all(|error| error.kind() == StoreErrorKind::Unsupported),
+            "{late:?} {errors:?}"
+        );
+    }
+    for name in ["alone", "second", "beside", "tallied", "too much", "ok"] {
+        assert_eq!(store.receipt(&acme, &key(name)).await.unwrap(), None, "{name}");
+    }
+    let usage = store.load(&acme, last.at).await.unwrap().usage;
+    assert_eq!(usage.iter().map(|counter| counter.used.get()).collect::<Vec<_>>(), [2]);
 }
 
 /// Usage is no write to what a company may do: it takes no revision.

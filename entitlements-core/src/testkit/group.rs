@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 
-use super::fixtures::{company, debit, facts, granted, monthly, now, receipt_id, units, user};
+use super::fixtures::{company, debit, facts, granted, monthly, november, now, receipt_id, units, user};
 use crate::reservation::ReserveOutcome;
 use crate::store::{GroupStore, Store, StoreErrorKind};
 use crate::usage::{Counter, Debit, DebitOutcome};
@@ -93,5 +93,9 @@ pub async fn a_group_that_fails_changes_nothing(store: &(impl Store + GroupStore
     assert_eq!(facts(store, "acme").await.usage[0].used, units(2));
     let error = store.debit_group(&[asked("a", 1), asked("a", 1)]).await.unwrap_err();
     assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+    let late = Debit { at: november().end.unwrap(), ..asked("b", 1) };
+    let error = store.debit_group(&[asked("a", 1), late]).await.unwrap_err();
+    assert_eq!(error.kind(), StoreErrorKind::Unsupported);
+    assert_eq!(facts(store, "acme").await.usage[0].used, units(2));
     assert_eq!(store.debit_group(&[]).await.unwrap(), []);
 }

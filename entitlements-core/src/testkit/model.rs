@@ -17,6 +17,7 @@ use crate::MemoryStore;
 use crate::billing::{BillingLock, BillingStore, UsageOutbox};
 use crate::facts::Revision;
 use crate::id::{CompanyId, UsageRecordId};
+use crate::period::Interval;
 use crate::store::{GroupStore, Store};
 
 /// Runs random operations on an empty `store` and on a [`MemoryStore`]; every answer must agree.
@@ -103,8 +104,18 @@ impl<'a, S: Store> Model<'a, S> {
         self.compare_everything().await;
     }
 
+    /// To the last instant of a period, or to the first of the next one.
+    fn go_to_the_end_of_the_month(&mut self) {
+        let end = Interval::Month.calendar_period(self.clock).end.expect("months end");
+        let last = end - TimeDelta::microseconds(1);
+        self.clock = if self.random.one_in(2) { last } else { end };
+    }
+
     async fn step(&mut self) {
         self.clock += TimeDelta::minutes(self.random.below(300).cast_signed());
+        if self.random.one_in(200) {
+            self.go_to_the_end_of_the_month();
+        }
         match self.random.below(140) {
             0..27 => self.debit().await,
             27..32 => self.record().await,

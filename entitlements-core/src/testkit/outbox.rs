@@ -1,16 +1,20 @@
 //! Cases about usage that is billed.
 
+mod retention;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use tokio::sync::Barrier;
 
-use super::fixtures::{at, company, debit, feature, key, monthly, now, receipt_id, recorded, refused, units};
+use super::fixtures::{at, company, debit, feature, monthly, now, receipt_id, recorded, refused, units};
 use super::hostile::hostile_ids;
 use crate::billing::{UnsettledUsage, UsageOutbox, UsageOutcome, UsageRecord, UsageRecordState as State};
 use crate::id::{FeatureKey, UsageRecordId};
 use crate::store::Store;
 use crate::usage::Debit;
+
+pub use retention::*;
 
 /// The largest amount.
 const LARGEST: u64 = i64::MAX.unsigned_abs();
@@ -334,36 +338,6 @@ pub async fn an_erasure_removes_billed_usage(store: &(impl Store + UsageOutbox))
         assert_eq!(known.is_some(), record.company == company("other"), "{record:?}");
     }
     assert_eq!(claim_one(store, in_minutes(1)).await.company, company("other"));
-}
-
-/// Records with which nothing is left to do go with their receipts.
-pub async fn settled_usage_expires(store: &(impl Store + UsageOutbox)) {
-    bill(store).await;
-    for name in ["sent", "open"] {
-        recorded(store, &billed("acme", name, 1)).await;
-    }
-    let claimed = claim(store, now()).await;
-    let sent = claimed.iter().find(|it| it.receipt == receipt_id("sent")).expect("a record");
-    assert!(finish(store, sent, &UsageOutcome::Sent).await);
-    store.expire(now()).await.unwrap();
-    assert_eq!(state(store, &sent.id).await, State::Sent);
-    store.expire(in_minutes(1)).await.unwrap();
-    assert_eq!(store.usage_record(&sent.id).await.unwrap(), None);
-    assert_eq!(claim_one(store, in_minutes(2)).await.receipt, receipt_id("open"));
-}
-
-/// A record that was still open when its receipt expired goes once nothing is left to do with it.
-pub async fn usage_that_is_settled_late_expires(store: &(impl Store + UsageOutbox)) {
-    bill(store).await;
-    recorded(store, &billed("acme", "k", 1)).await;
-    let record = claim_one(store, now()).await;
-    let later = in_minutes(1);
-    store.expire(later).await.unwrap();
-    assert_eq!(store.receipt(&company("acme"), &key("k")).await.unwrap(), None);
-    assert!(finish(store, &record, &UsageOutcome::Sent).await);
-    assert_eq!(state(store, &record.id).await, State::Sent);
-    assert_eq!(store.expire(later).await.unwrap(), 0);
-    assert_eq!(store.usage_record(&record.id).await.unwrap(), None);
 }
 
 /// Meters, companies and receipts that differ by a byte have records of their own.

@@ -102,6 +102,7 @@ macro_rules! store_suite {
             the_shown_sum_stays_in_range
             large_rooms_do_not_overflow
             a_malformed_debit_is_unsupported
+            a_debit_after_the_end_of_a_period_is_unsupported
             a_debit_takes_no_revision
         }
         $crate::store_cases! { [$(#[$attribute])*] $harness, receipt:
@@ -360,7 +361,7 @@ mod tests {
                 ),
             ),
             ("group", include_str!("group.rs")),
-            ("outbox", include_str!("outbox.rs")),
+            ("outbox", concat!(include_str!("outbox.rs"), include_str!("outbox/retention.rs"))),
         ] {
             super::assert_listed(list, &format!("$harness, {file}:\n"), source);
         }

@@ -1,7 +1,7 @@
 //! Mistakes about units: taking them, giving them back, and what is said of it.
 
 use async_trait::async_trait;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use entitlements_core::Amount;
 use entitlements_core::id::{CompanyId, IdempotencyKey, ReceiptId};
 use entitlements_core::store::{SnapshotStore, UsageStore};
@@ -22,6 +22,12 @@ impl UsageStore for Store {
                 for bucket in &mut debit.buckets {
                     bucket.counters.iter_mut().skip(1).for_each(|counter| counter.limit = None);
                 }
+            }
+            Wrong::TakesLate => {
+                let ends =
+                    debit.buckets.iter().flat_map(|bucket| &bucket.counters).filter_map(|it| it.period.end);
+                let last = ends.min().map(|end| end - TimeDelta::microseconds(1));
+                debit.at = last.map_or(debit.at, |last| last.min(debit.at));
             }
             Wrong::KeepsRefusedKeys if self.notes.lock().unwrap().refused.contains(&debit.key) => {
                 return Ok(DebitOutcome::Conflict);

@@ -88,6 +88,7 @@ pub(crate) enum Wrong {
     StopsAtTheFuture,
     StoresEventsAgain,
     SyncsWithoutTheLock,
+    TakesLate,
     TurnsBuckets,
     VoidsSilently,
 }

@@ -14,6 +14,7 @@ use entitlements_sqlx::{PostgresConfig, PostgresStore};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
+use crate::orphans;
 use crate::server::{config, in_schema, meddle, new_schema, run, stranger, url};
 
 const SOON: Duration = Duration::from_millis(250);
@@ -335,4 +336,13 @@ async fn history_cannot_be_rewritten_and_another_programs_write_takes_a_revision
 async fn debug_says_little() {
     let store = in_schema(&new_schema()).await;
     assert_eq!(format!("{store:?}"), "PostgresStore { connections: 0, closed: false, .. }");
+}
+
+#[tokio::test]
+#[ignore = "needs PostgreSQL: scripts/test.sh starts it"]
+async fn usage_whose_receipt_is_gone_goes_when_it_is_settled() {
+    let schema = new_schema();
+    let store = in_schema(&schema).await;
+    let remove_receipts = async || meddle(&schema, orphans::RECEIPTS_REMOVED).await;
+    orphans::a_record_without_a_receipt_goes_when_it_is_settled(&store, remove_receipts).await;
 }

@@ -56,6 +56,9 @@ mod migrations;
 #[path = "../common/modelling.rs"]
 mod modelling;
 #[cfg(test)]
+#[path = "../common/orphans.rs"]
+mod orphans;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod read_only;

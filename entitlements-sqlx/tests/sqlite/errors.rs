@@ -16,6 +16,7 @@ use entitlements_sqlx::{SqliteConfig, SqliteStore};
 use sqlx::{Connection, SqliteConnection};
 
 use crate::files::{config, in_file, temporary};
+use crate::orphans;
 
 async fn connect(path: &Path) -> Result<SqliteStore, StoreError> {
     SqliteStore::connect(&config(path)).await
@@ -211,4 +212,12 @@ async fn debug_and_errors_name_no_path() {
     assert_eq!(format!("{store:?}"), "SqliteStore { readers: 0, closed: false, .. }");
     let error = SqliteStore::connect(&SqliteConfig::new("/dev/null/store.db")).await.unwrap_err();
     assert_eq!(error.to_string(), "could not open the database: the store is unavailable");
+}
+
+#[tokio::test]
+async fn usage_whose_receipt_is_gone_goes_when_it_is_settled() {
+    let path = temporary();
+    let store = in_file(&path).await;
+    let remove_receipts = async || meddle(&path, orphans::RECEIPTS_REMOVED).await;
+    orphans::a_record_without_a_receipt_goes_when_it_is_settled(&store, remove_receipts).await;
 }

@@ -45,6 +45,9 @@ mod ledger;
 #[path = "../common/modelling.rs"]
 mod modelling;
 #[cfg(test)]
+#[path = "../common/orphans.rs"]
+mod orphans;
+#[cfg(test)]
 mod read_only;
 #[cfg(test)]
 #[path = "../common/shared_decisions.rs"]

@@ -104,7 +104,11 @@ impl<S: Store> Model<'_, S> {
         }
     }
 
+    /// A reservation stays as long as its units are set aside.
     async fn expire(&mut self) {
+        for name in COMPANIES {
+            self.give_back(name).await;
+        }
         let before = self.clock - TimeDelta::days(35 + self.random.below(30).cast_signed());
         let expected = self.memory.expire(before).await;
         let actual = self.store.expire(before).await;

@@ -6,18 +6,21 @@ use super::compare::in_order;
 use super::{COMPANIES, Model};
 use crate::Amount;
 use crate::bucket::Bucket;
-use crate::period::Interval;
+use crate::period::{CALENDAR_ANCHOR, Interval};
 use crate::store::{
     GaugeStore as _, GroupStore as _, PageRequest, ReservationStore as _, Store, UsageStore as _,
 };
 use crate::testkit::fixtures::{
-    bucket, company, debit, december, feature, holder, key, part, receipt_id, units, user,
+    bucket, company, debit, december, feature, granted, holder, key, part, receipt_id, units, user,
 };
-use crate::testkit::random::{FEW, random_counter};
+use crate::testkit::random::{FEW, Random, random_counter};
 use crate::usage::{Counter, Debit};
 
 /// Fewer than are made in the shortest time after which retention removes them.
 const RECENT_RECEIPTS: u64 = 60;
+
+/// How many days late usage is recorded at most: later than retention keeps it.
+const LATE: u64 = 100;
 
 impl<S: Store> Model<'_, S> {
     pub(super) async fn debit(&mut self) {
@@ -26,10 +29,29 @@ impl<S: Store> Model<'_, S> {
         self.same(expected, actual, &debit);
     }
 
+    /// A debit that is made, so that what has expired is given back in both: a store may wait for one with that.
+    pub(super) async fn give_back(&mut self, name: &str) {
+        self.receipts += 1;
+        let number = self.receipts.to_string();
+        let made = debit(name, &format!("made {number}"), 1, [granted("made", None)]);
+        let made = Debit { receipt: receipt_id(&number), at: self.clock, ..made };
+        let (expected, actual) = (self.memory.debit(&made).await, self.store.debit(&made).await);
+        self.same(expected, actual, &made);
+    }
+
+    /// Events of now, and late ones: what was set aside at the time of those and was not given back is set aside to them.
     pub(super) async fn record(&mut self) {
-        let company = company(self.random.pick(&COMPANIES));
+        let name = self.random.pick(&COMPANIES);
+        let latest = if self.random.one_in(3) { LATE * 24 * 60 } else { 1 };
+        if latest > 1 {
+            self.give_back(name).await;
+        }
+        let company = company(name);
         let events: Vec<_> = (0..self.random.below(4))
-            .map(|_| Debit { company: company.clone(), ..self.random_debit() })
+            .map(|_| {
+                let late = TimeDelta::minutes(self.random.below(latest).cast_signed());
+                Debit { company: company.clone(), ..self.random_debit_at(self.clock - late) }
+            })
             .collect();
         let expected = self.memory.record(&company, &events).await;
         let actual = self.store.record(&company, &events).await;
@@ -57,7 +79,8 @@ impl<S: Store> Model<'_, S> {
                     .chain(&first.tallies)
                     .any(|counter| counter.period.end.is_some_and(|end| end <= at))
             };
-            let at = Some(self.clock + minutes).filter(|at| !over(*at)).unwrap_or(self.clock);
+            let may_be_late = self.random.one_in(20);
+            let at = Some(self.clock + minutes).filter(|at| may_be_late || !over(*at)).unwrap_or(self.clock);
             latest = latest.max(at);
             let Debit { user, key, receipt, amount, .. } = next;
             let receipt = if self.random.one_in(8) { first.receipt.clone() } else { receipt };
@@ -68,12 +91,15 @@ impl<S: Store> Model<'_, S> {
         self.clock = latest;
     }
 
-    /// Everything that can be claimed: in which order is a matter of each debit.
+    /// Everything that can be claimed, by one, and at times soon by another: in which order is a matter of each debit.
     pub(super) async fn claim_alerts(&mut self) {
-        let until = self.clock + TimeDelta::minutes(self.random.below(3_000).cast_signed());
-        let expected = self.memory.claim_alerts(until, self.clock, usize::MAX >> 1).await.map(in_order);
-        let actual = self.store.claim_alerts(until, self.clock, usize::MAX >> 1).await.map(in_order);
-        self.same(expected, actual, &until);
+        for _ in 0..=self.random.below(2) {
+            let until = self.clock + TimeDelta::minutes(self.random.below(3_000).cast_signed());
+            let expected = self.memory.claim_alerts(until, self.clock, usize::MAX >> 1).await.map(in_order);
+            let actual = self.store.claim_alerts(until, self.clock, usize::MAX >> 1).await.map(in_order);
+            self.same(expected, actual, &until);
+            self.clock += TimeDelta::minutes(1);
+        }
     }
 
     pub(super) async fn reserve(&mut self) {
@@ -110,20 +136,27 @@ impl<S: Store> Model<'_, S> {
     }
 
     pub(super) fn random_debit(&mut self) -> Debit {
+        self.random_debit_at(self.clock)
+    }
+
+    fn random_debit_at(&mut self, at: DateTime<Utc>) -> Debit {
         self.receipts += 1;
         let random = &mut self.random;
         let receipts = u64::from(self.receipts);
-        // Of those that retention still knows: ids are made at random, and nobody takes a forgotten one again.
-        let receipt =
-            if random.one_in(40) { receipts - random.below(receipts.min(RECENT_RECEIPTS)) } else { receipts };
+        let receipt = match random.below(80) {
+            0 => receipts - random.below(receipts.min(RECENT_RECEIPTS)),
+            // Also one that retention may have forgotten.
+            1 => receipts - random.below(receipts),
+            _ => receipts,
+        };
         let amount = if random.one_in(40) { Amount::MAX.get() - random.below(3) } else { random.below(6) };
         let buckets = (0..random.below(4))
             .map(|_| {
                 let counters = random.below(3).max(1) - u64::from(random.one_in(60));
-                bucket((0..counters).map(|_| current(random_counter(random), self.clock)).collect::<Vec<_>>())
+                bucket((0..counters).map(|_| placed(random_counter(random), at, random)).collect::<Vec<_>>())
             })
             .collect();
-        let tallies = (0..random.below(2)).map(|_| current(part(random.pick(&FEW)), self.clock)).collect();
+        let tallies = (0..random.below(2)).map(|_| placed(part(random.pick(&FEW)), at, random)).collect();
         Debit {
             user: random.one_in(3).then(|| user(random.pick(&FEW))),
             // Now and then one that another operation has.
@@ -132,15 +165,18 @@ impl<S: Store> Model<'_, S> {
             buckets,
             tallies,
             limit: random.one_in(2).then(|| units(random.below(100))),
-            resets_at: random.one_in(2).then_some(self.clock),
-            at: self.clock,
+            resets_at: random.one_in(2).then_some(at),
+            at,
             ..debit(random.pick(&COMPANIES), &format!("k{}", random.below(150)), amount, [])
         }
     }
 
     pub(super) async fn refund(&mut self) {
         let company = company(self.random.pick(&COMPANIES));
-        let id = receipt_id(&self.random.below(u64::from(self.receipts) + 2).to_string());
+        let next = u64::from(self.receipts) + 1;
+        // Mostly one that is still known.
+        let back = if self.random.one_in(4) { next } else { next.min(RECENT_RECEIPTS) };
+        let id = receipt_id(&(next - self.random.below(back + 1)).to_string());
         for _ in 0..=self.random.below(2) {
             let expected = self.memory.refund(&company, &id, self.clock).await;
             let actual = self.store.refund(&company, &id, self.clock).await;
@@ -200,9 +236,10 @@ impl<S: Store> Model<'_, S> {
     }
 }
 
-/// The counter in the period of the same kind that is under way, or in the next one.
-fn current(counter: Counter, now: DateTime<Utc>) -> Counter {
-    if counter.period.end.is_none() {
+/// The counter in the period of the same kind that is under way, or in the next one; now and then in one that is over, or as it
+/// is, which is soon long over, and the same each time.
+fn placed(counter: Counter, now: DateTime<Utc>, random: &mut Random) -> Counter {
+    if counter.period.end.is_none() || random.one_in(20) {
         return counter;
     }
     let every = match counter.bucket {
@@ -211,8 +248,10 @@ fn current(counter: Counter, now: DateTime<Utc>) -> Counter {
     };
     let period = every.calendar_period(now);
     let is_next = counter.period == december();
-    Counter {
-        period: period.end.filter(|_| is_next).map_or(period, |end| every.calendar_period(end)),
-        ..counter
-    }
+    let other = if random.one_in(80) {
+        (0..=random.below(4)).try_fold(period, |period, _| every.previous(CALENDAR_ANCHOR, period))
+    } else {
+        period.end.filter(|_| is_next).map(|end| every.calendar_period(end))
+    };
+    Counter { period: other.unwrap_or(period), ..counter }
 }

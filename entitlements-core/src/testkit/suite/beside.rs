@@ -71,9 +71,12 @@ macro_rules! outbox_suite {
             refused_usage_that_is_refunded_is_even
             unsettled_usage_is_summed
             an_erasure_removes_billed_usage
+            hostile_usage_never_mixes
             settled_usage_expires
             usage_that_is_settled_late_expires
-            hostile_usage_never_mixes
+            a_receipt_stays_while_its_usage_is_open
+            old_usage_that_is_open_can_be_given_back
+            a_reservation_stays_while_its_usage_is_open
         }
     };
 }
