@@ -92,6 +92,19 @@ async fn what_is_decided_at_once_is_still_tracked_and_says_what_is_left() {
     assert_eq!(world.used("pro-co", "tokens").await, 14);
 }
 
+#[tokio::test]
+async fn what_is_also_consumed_is_charged_though_the_facts_are_in_memory() {
+    let world = World::warm().await;
+    let service = world.layer().layer(Probe::answering(200));
+    let ask = || service.clone().oneshot(request("POST", "/both", "pro-co"));
+    for used in 1..=3 {
+        assert_eq!(ask().await.unwrap().status(), 200);
+        assert_eq!(world.used("pro-co", "reports").await, used);
+    }
+    assert_eq!(ask().await.unwrap().status(), 402);
+    assert_eq!(world.used("pro-co", "reports").await, 3);
+}
+
 /// Answers with the decision that it finds, as text.
 fn telling() -> Probe {
     Probe::new(|request| async move {
