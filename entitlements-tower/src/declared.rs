@@ -22,7 +22,7 @@ fn problem(route: &str, rules: &Rules) -> Option<RuleProblem> {
         Err(message) => return report(message),
     };
     // A router says by which pattern it chose the handler, so that is what a request to the route looks like.
-    let path = RequestPath { matched: Some(&pattern.path), raw: &pattern.path };
+    let path = RequestPath { matched: Some(&pattern.path), raw: &pattern.path, is_cut: false };
     let methods = match &pattern.method {
         Some(method) => vec![method.clone()],
         None => METHODS.iter().filter_map(|name| Method::from_bytes(name.as_bytes()).ok()).collect(),

@@ -15,6 +15,9 @@ pub(crate) struct RequestPath<'a> {
     pub(crate) matched: Option<&'a str>,
     /// The path as it came, undecoded.
     pub(crate) raw: &'a str,
+    /// Whether it came through a router that another one is nested in, of whose path only a part is left to the inner one:
+    /// a slash more or less where it was cut makes no difference.
+    pub(crate) is_cut: bool,
 }
 
 impl<'a> RequestPath<'a> {
@@ -23,7 +26,8 @@ impl<'a> RequestPath<'a> {
     }
 
     pub(crate) fn of_head(uri: &'a Uri, extensions: &'a Extensions) -> Self {
-        Self { matched: Self::matched_of(extensions), raw: Self::raw_of(uri, extensions) }
+        let (matched, raw) = (Self::matched_of(extensions), Self::raw_of(uri, extensions));
+        Self { matched, raw, is_cut: raw.len() != uri.path().len() }
     }
 
     /// The pattern by which the router chose the handler.
@@ -100,13 +104,13 @@ impl RequestPath<'_> {
     pub(crate) fn spellings(&self, slashed: bool) -> Vec<Spelling<'static>> {
         let mut spellings = Vec::new();
         let mut add = |text: &str, is_decoded: bool| {
-            let undecided = self.is_undecided();
-            let tidied = if undecided { tidied(text) } else { None };
+            let loose = self.is_undecided() || self.is_cut;
+            let tidied = if loose { tidied(text) } else { None };
             let best = tidied.as_deref().unwrap_or(text);
             let other = (tidied.is_some() || is_decoded).then(|| best.to_owned());
-            let ending = (slashed && undecided).then(|| format!("{best}/"));
+            let ending = (slashed && loose).then(|| format!("{best}/"));
             // One slash is the last of the path, and the other is something for a catch-all to catch.
-            let caught = (undecided && text.ends_with("//")).then(|| format!("{best}//"));
+            let caught = (loose && text.ends_with("//")).then(|| format!("{best}//"));
             let texts = other.into_iter().chain(ending).chain(caught);
             spellings.extend(texts.map(|text| Spelling { text: text.into(), is_decoded }));
         };
@@ -199,7 +203,7 @@ mod tests {
     use super::*;
 
     fn texts(matched: Option<&'static str>, raw: &'static str) -> Vec<&'static str> {
-        RequestPath { matched, raw }.candidates().collect()
+        RequestPath { matched, raw, is_cut: false }.candidates().collect()
     }
 
     #[test]
@@ -211,7 +215,7 @@ mod tests {
 
     /// The other spellings; those that are decoded begin with `=`.
     fn spelt(matched: Option<&'static str>, raw: &'static str) -> Vec<String> {
-        let spellings = RequestPath { matched, raw }.spellings(false).into_iter();
+        let spellings = RequestPath { matched, raw, is_cut: false }.spellings(false).into_iter();
         spellings.map(|it| if it.is_decoded { format!("={}", it.text) } else { it.text.into() }).collect()
     }
 
@@ -222,6 +226,13 @@ mod tests {
         assert_eq!(spelt(None, "/v1/boardroom"), [""; 0]);
         assert_eq!(spelt(Some("/v1/{*rest}"), "/v1//a"), ["/v1/a"]);
         assert_eq!(spelt(Some("/v1/{id}"), "/v1/a/"), [""; 0]);
+    }
+
+    #[test]
+    fn slashes_are_tidied_where_a_prefix_was_cut_off_and_one_value_stays_one_segment() {
+        let path = RequestPath { matched: Some("/v1/{id}"), raw: "/v1//a%2Fb", is_cut: true };
+        let texts: Vec<_> = path.spellings(true).into_iter().map(|it| it.text).collect();
+        assert_eq!(texts, ["/v1/a%2Fb", "/v1/a%2Fb/"]);
     }
 
     #[test]
@@ -239,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_slash_at_the_end_is_a_spelling_where_it_matters() {
-        let path = RequestPath { matched: None, raw: "/v1//%61" };
+        let path = RequestPath { matched: None, raw: "/v1//%61", is_cut: false };
         let texts: Vec<_> = path.spellings(true).into_iter().map(|it| it.text).collect();
         assert_eq!(texts, ["/v1/%61", "/v1/%61/", "/v1/a", "/v1/a/"]);
     }

@@ -37,6 +37,7 @@ async fn no_spelling_leads_around_a_gate() {
             "/v1/reports/7/",
             "/v1/reports//7",
             "/v1//reports/7",
+            "/v1//shared/7",
             "/%761/reports/7",
         ] {
             // What is no path of the application may be refused before it is known that there is nothing.
