@@ -104,11 +104,12 @@ impl RequestPath<'_> {
     pub(crate) fn spellings(&self, slashed: bool) -> Vec<Spelling<'static>> {
         let mut spellings = Vec::new();
         let mut add = |text: &str, is_decoded: bool| {
-            let loose = self.is_undecided() || self.is_cut;
+            let loose =
+                self.is_undecided() || self.is_cut || self.matched.is_some_and(|it| it.ends_with('/'));
             let tidied = if loose { tidied(text) } else { None };
             let best = tidied.as_deref().unwrap_or(text);
             let other = (tidied.is_some() || is_decoded).then(|| best.to_owned());
-            let ending = (slashed && loose).then(|| format!("{best}/"));
+            let ending = slashed.then(|| format!("{best}/"));
             // One slash is the last of the path, and the other is something for a catch-all to catch.
             let caught = (loose && text.ends_with("//")).then(|| format!("{best}//"));
             let texts = other.into_iter().chain(ending).chain(caught);
@@ -220,12 +221,14 @@ mod tests {
     }
 
     #[test]
-    fn slashes_are_tidied_only_where_no_router_has_decided() {
+    fn slashes_are_tidied_only_where_a_router_may_have_taken_one_too_many() {
         assert_eq!(spelt(None, "/v1//boardroom/"), ["/v1/boardroom"]);
         assert_eq!(spelt(None, "/v1//files//"), ["/v1/files", "/v1/files//"]);
         assert_eq!(spelt(None, "/v1/boardroom"), [""; 0]);
         assert_eq!(spelt(Some("/v1/{*rest}"), "/v1//a"), ["/v1/a"]);
         assert_eq!(spelt(Some("/v1/{id}"), "/v1/a/"), [""; 0]);
+        // `nest_service("/v1", …)` makes a route of `/v1/` as well.
+        assert_eq!(spelt(Some("/v1/"), "/v1/"), ["/v1"]);
     }
 
     #[test]

@@ -39,6 +39,7 @@ pub(crate) type App = BoxCloneSyncService<Request, axum::response::Response, std
 /// One application, mounted in every way. The paths of the handlers are the same in all of them.
 pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App)> {
     let rules = [
+        "/v1",
         "/v1/boardroom",
         "GET /v1/reports/{id}",
         "POST /v1/reports/{id}",
@@ -66,6 +67,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
     };
     let inner = || {
         Router::new()
+            .route("/", get(handler("root")))
             .route("/boardroom", any(handler("boardroom")))
             .route("/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
             .route("/live/{report}", get(handler("live")).connect(handler("live")))
@@ -74,6 +76,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
     };
     let flat = || {
         Router::new()
+            .route("/v1", get(handler("root")))
             .route("/v1/boardroom", any(handler("boardroom")))
             .route("/v1/reports/{report}", get(handler("report")).merge(post(handler("new report"))))
             .route("/v1/live/{report}", get(handler("live")).connect(handler("live")))
@@ -83,6 +86,7 @@ pub(crate) fn mounts(world: &World, reached: &Reached) -> Vec<(&'static str, App
     let app = |router: Router| App::new(router);
     let method_layer = |gate: &EntitlementLayer| {
         Router::new()
+            .route("/v1", get(handler("root")).layer(gate.clone()))
             .route("/v1/boardroom", any(handler("boardroom")).layer(gate.clone()))
             .route(
                 "/v1/reports/{report}",

@@ -175,6 +175,32 @@ async fn a_slash_that_a_catch_all_catches_is_gated_below_a_nested_service() {
 }
 
 #[tokio::test]
+async fn the_root_of_a_nested_service_is_gated_with_slashes_and_without() {
+    let world = World::new().await;
+    for rule in ["/v1/shared", "/v1/shared/"] {
+        let gate = world.builder(FailMode::Closed).rules([Rule::new(rule).require("boardroom")]);
+        let gate = gate.build().unwrap();
+        let root = || Router::new().route("/", get(async || "root"));
+        let nested = |service: Router| Router::new().nest_service("/v1/shared", service);
+        let apps = [
+            nested(root().layer(gate.clone())),
+            nested(root().route_layer(gate.clone())),
+            nested(root()).layer(gate),
+        ];
+        for (app, uri) in apps.iter().flat_map(|app| {
+            ["/v1/shared", "/v1/shared/", "/v1/shared//"].map(|uri| (App::new(app.clone()), uri))
+        }) {
+            let refused = send(&app, "GET", uri, "starter-co").await;
+            let allowed = send(&app, "GET", uri, "pro-co").await;
+            assert!(
+                matches!((refused, allowed), (402, 200) | (404, 404)),
+                "{rule} {uri}: {refused} {allowed}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
 async fn parameters_that_the_decoded_path_has_are_not_decoded_again() {
     let world = World::new().await;
     let seen = Arc::new(Mutex::new(Vec::new()));
