@@ -175,7 +175,8 @@ impl Entitlements {
         if let Some(decision) = self.check_warm(request) {
             return Ok(decision);
         }
-        self.check_cold(request, Revision::default()).await
+        // Rare, and large: who waits for a check does not carry it around.
+        Box::pin(self.check_cold(request, Revision::default())).await
     }
 
     /// Decides a request without what is in memory: from the shared cache, or else from the store.
@@ -221,10 +222,11 @@ impl Entitlements {
     /// to be loaded, which [`check`](Self::check) does.
     #[must_use]
     pub fn check_warm(&self, request: &Request<'_>) -> Option<Decision> {
-        self.warm(request, Revision::default(), TimeDelta::MAX)
+        self.warm(request, None)
     }
 
-    fn warm(&self, request: &Request<'_>, at_least: Revision, max_age: TimeDelta) -> Option<Decision> {
+    /// The same where the facts also have to be as new as that, if it is said.
+    fn warm(&self, request: &Request<'_>, newest: Option<&Newest>) -> Option<Decision> {
         let begun = self.begin();
         let company = &request.subject.company;
         let pinned = self.0.snapshots.pin();
@@ -238,8 +240,7 @@ impl Entitlements {
                 self.0.snapshots.usable(&pinned, company, now)?
             }
         };
-        let demands = at_least > Revision::default() || max_age < TimeDelta::MAX;
-        if demands && !meets(kept, now, at_least, max_age) {
+        if newest.is_some_and(|newest| !newest.allows(kept, now)) {
             return None;
         }
         self.refresh_ahead(company, kept, now);
@@ -249,7 +250,7 @@ impl Entitlements {
         let (snapshot, catalog) = (&kept.snapshot, &*kept.bound_to.catalog);
         match kept.straight.as_ref().and_then(|straight| straight.allow(request, catalog, now)) {
             Some(allow) => Some(allow.decision(request, snapshot, catalog)),
-            None => Some(evaluate_at(request, snapshot, catalog, now, || self.now())),
+            None => evaluate_at(request, snapshot, catalog, now, || self.now()),
         }
     }
 
@@ -372,10 +373,19 @@ impl Entitlements {
     }
 }
 
-/// Whether what is kept is as new as the caller demands.
-#[inline(never)]
-fn meets(kept: &Kept, now: Glance, at_least: Revision, max_age: TimeDelta) -> bool {
-    kept.snapshot.seen() >= at_least && !is_too_old(kept, now.latest(), max_age)
+/// How new facts have to be.
+#[derive(Debug)]
+struct Newest {
+    at_least: Revision,
+    max_age: TimeDelta,
+}
+
+impl Newest {
+    /// Whether what is kept is as new.
+    #[inline(never)]
+    fn allows(&self, kept: &Kept, now: Glance) -> bool {
+        kept.snapshot.seen() >= self.at_least && !is_too_old(kept, now.latest(), self.max_age)
+    }
 }
 
 /// Whether what is kept was asked for longer ago than the caller accepts.

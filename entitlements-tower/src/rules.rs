@@ -83,6 +83,7 @@ impl CompiledRule {
         self.require.as_ref().filter(|_| alone)
     }
 
+    #[inline]
     pub(crate) fn hit(&self) {
         self.hits.raise();
     }

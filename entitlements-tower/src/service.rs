@@ -77,6 +77,7 @@ where
         self.inner.poll_ready(context)
     }
 
+    #[inline(never)]
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
         let Shell { gate, usual, .. } = &*self.shell;
         let (method, uri, extensions) = (request.method(), request.uri(), request.extensions());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 
-use super::{Entitlements, Shared};
+use super::{Entitlements, Newest, Shared};
 use crate::bus::{Bus, Change, HEARTBEAT, Message, Subscription};
 use crate::cache::{CacheStats, Forgetting};
 use crate::decision::Decision;
@@ -27,7 +27,9 @@ impl Entitlements {
     ///
     /// As [`check`](Self::check).
     pub async fn check_at_least(&self, request: &Request<'_>, revision: Revision) -> Result<Decision, Error> {
-        if let Some(decision) = self.warm(request, revision, TimeDelta::MAX) {
+        if let Some(decision) =
+            self.warm(request, Some(&Newest { at_least: revision, max_age: TimeDelta::MAX }))
+        {
             return Ok(decision);
         }
         self.0.snapshots.expire(&request.subject.company);
@@ -47,7 +49,7 @@ impl Entitlements {
         max_staleness: Duration,
     ) -> Result<Decision, Error> {
         let max_age = TimeDelta::from_std(max_staleness).unwrap_or(TimeDelta::MAX);
-        if let Some(decision) = self.warm(request, Revision::default(), max_age) {
+        if let Some(decision) = self.warm(request, Some(&Newest { at_least: Revision::default(), max_age })) {
             return Ok(decision);
         }
         self.0.snapshots.expire(&request.subject.company);

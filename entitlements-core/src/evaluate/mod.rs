@@ -73,7 +73,8 @@ pub fn evaluate(
 }
 
 /// The same at an instant of which not more than a [`Glance`] is known: the decision for its beginning, if it still holds at
-/// its end, and otherwise the one for the exact instant.
+/// its end, and otherwise the one for the exact instant. There always is one: it is written where the caller looks for it,
+/// since to carry it around costs as much as to make it.
 #[inline(never)]
 pub(crate) fn evaluate_at(
     request: &Request<'_>,
@@ -81,13 +82,13 @@ pub(crate) fn evaluate_at(
     catalog: &Catalog,
     now: Glance,
     exactly: impl FnOnce() -> DateTime<Utc>,
-) -> Decision {
-    let decision = evaluate(request, snapshot, catalog, now.earliest());
-    let changes_at = decision.expires_at.map_or(i64::MAX, micros_before);
-    if now.is_before(changes_at) || now.is_exact() {
-        return decision;
+) -> Option<Decision> {
+    let mut decision = Some(evaluate(request, snapshot, catalog, now.earliest()));
+    let changes_at = decision.as_ref().and_then(|decision| decision.expires_at);
+    if !(changes_at.is_none_or(|at| now.is_before(micros_before(at))) || now.is_exact()) {
+        decision = Some(evaluate_anew(request, snapshot, catalog, exactly()));
     }
-    evaluate_anew(request, snapshot, catalog, exactly())
+    decision
 }
 
 #[cold]
