@@ -37,13 +37,14 @@ use shared::{Missed, SharedCache};
 
 use crate::breaker::Breaker;
 use crate::bus::Bus;
-use crate::cache::{InForce, Kept, SnapshotCache};
+use crate::cache::{InForce, Kept, Pinned, SnapshotCache};
 use crate::catalog::{Catalog, CatalogHash};
 use crate::clock::{Clock, Glance};
 use crate::decision::Decision;
 use crate::error::Error;
 use crate::evaluate::{self, Explanation, UsageItem, evaluate, evaluate_at};
 use crate::facts::Revision;
+use crate::id::CompanyId;
 use crate::observer::{Event, Observer, Tier};
 use crate::policy::PolicySet;
 use crate::request::{Request, Subject};
@@ -230,15 +231,11 @@ impl Entitlements {
         let begun = self.begin();
         let company = &request.subject.company;
         let pinned = self.0.snapshots.pin();
-        let mut now = self.0.clock.glance();
-        let found = self.0.snapshots.usable(&pinned, company, now);
-        let kept = match found {
-            Some(kept) => kept,
+        let now = self.0.clock.glance();
+        let (kept, now) = match self.0.snapshots.usable(&pinned, company, now) {
+            Some(kept) => (kept, now),
             None if now.is_exact() => return None,
-            None => {
-                now = Glance::at(self.now());
-                self.0.snapshots.usable(&pinned, company, now)?
-            }
+            None => self.usable_exactly_now(&pinned, company)?,
         };
         if newest.is_some_and(|newest| !newest.allows(kept, now)) {
             return None;
@@ -252,6 +249,17 @@ impl Entitlements {
             Some(allow) => Some(allow.decision(request, snapshot, catalog)),
             None => evaluate_at(request, snapshot, catalog, now, || self.now()),
         }
+    }
+
+    /// What may be used at the exact instant, where that is not clear at a glance.
+    #[cold]
+    fn usable_exactly_now<'a>(
+        &self,
+        pinned: &'a Pinned<'_>,
+        company: &CompanyId,
+    ) -> Option<(&'a Arc<Kept>, Glance)> {
+        let now = Glance::at(self.now());
+        Some((self.0.snapshots.usable(pinned, company, now)?, now))
     }
 
     /// For an observer, or with a catalog that was put in force after the snapshot was bound to another.

@@ -128,7 +128,8 @@ impl SnapshotCache {
     }
 
     /// The snapshot of a company, if one is kept that may still be used.
-    #[inline]
+    #[expect(clippy::inline_always, reason = "every warm check comes here")]
+    #[inline(always)]
     pub(crate) fn usable<'a>(
         &self,
         pinned: &'a Pinned<'_>,
