@@ -2,6 +2,7 @@
 
 mod administer;
 mod alerts;
+mod at_once;
 mod builder;
 mod company;
 mod consume;
@@ -26,6 +27,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use uuid::{NoContext, Timestamp, Uuid};
 
 pub use administer::NewGrant;
+use at_once::Form;
+pub use at_once::{AllowedByPlan, AtOnce};
 pub use builder::EntitlementsBuilder;
 pub use consume::{Consume, Consumption};
 pub use hold::{Acquisition, LevelReport};
@@ -42,12 +45,12 @@ use crate::catalog::{Catalog, CatalogHash};
 use crate::clock::{Clock, Glance};
 use crate::decision::Decision;
 use crate::error::Error;
-use crate::evaluate::{self, Explanation, UsageItem, evaluate, evaluate_at};
+use crate::evaluate::{self, Explanation, UsageItem, evaluate};
 use crate::facts::Revision;
 use crate::id::CompanyId;
 use crate::observer::{Event, Observer, Tier};
 use crate::policy::PolicySet;
-use crate::request::{Request, Subject};
+use crate::request::{Context, Request, Subject};
 use crate::resilience::Resilience;
 use crate::runtime::{BoxFuture, Runtime};
 use crate::store::SharedStore;
@@ -228,6 +231,18 @@ impl Entitlements {
 
     /// The same where the facts also have to be as new as that, if it is said.
     fn warm(&self, request: &Request<'_>, newest: Option<&Newest>) -> Option<Decision> {
+        self.warm_as(request, newest, || None)
+    }
+
+    /// The same in any form. The context is asked for where it may matter, which it does not where the plan alone decides;
+    /// `None` leaves the one of the request.
+    #[inline]
+    fn warm_as<'r, T: Form>(
+        &self,
+        request: &Request<'r>,
+        newest: Option<&Newest>,
+        context: impl FnOnce() -> Option<&'r Context>,
+    ) -> Option<T> {
         let begun = self.begin();
         let company = &request.subject.company;
         let pinned = self.0.snapshots.pin();
@@ -242,12 +257,16 @@ impl Entitlements {
         }
         self.refresh_ahead(company, kept, now);
         if begun.is_some() || kept.bound_to.number != self.catalogs() {
-            return Some(self.evaluate_anew(request, kept, begun));
+            return Some(within(context(), request, |request| {
+                T::whole(self.evaluate_anew(request, kept, begun))
+            }));
         }
         let (snapshot, catalog) = (&kept.snapshot, &*kept.bound_to.catalog);
         match kept.straight.as_ref().and_then(|straight| straight.allow(request, catalog, now)) {
-            Some(allow) => Some(allow.decision(request, snapshot, catalog)),
-            None => evaluate_at(request, snapshot, catalog, now, || self.now()),
+            Some(allow) => Some(T::by_plan(allow, request, snapshot, catalog)),
+            None => within(context(), request, |request| {
+                T::by_steps(request, snapshot, catalog, now, || self.now())
+            }),
         }
     }
 
@@ -378,6 +397,15 @@ impl Entitlements {
         if let Some(observer) = &self.0.observer {
             observer.observe(event);
         }
+    }
+}
+
+/// What comes of the request in that context, or else in its own.
+#[inline]
+fn within<'r, T>(context: Option<&'r Context>, request: &Request<'r>, ask: impl Fn(&Request<'r>) -> T) -> T {
+    match context {
+        Some(context) => ask(&Request { context, ..*request }),
+        None => ask(request),
     }
 }
 

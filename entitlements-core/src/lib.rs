@@ -46,8 +46,8 @@ pub use clock::{Clock, Glance, ManualClock, OffsetClock, SystemClock};
 pub use counter::PartedCounter;
 pub use decision::{Decision, QuotaStatus, Reason, Source};
 pub use entitlements::{
-    Acquisition, Consume, Consumption, Entitlements, EntitlementsBuilder, LeaseTerms, Leased, LeasedMeter,
-    LevelReport, NewGrant, Reserving, UsageEvent,
+    Acquisition, AllowedByPlan, AtOnce, Consume, Consumption, Entitlements, EntitlementsBuilder, LeaseTerms,
+    Leased, LeasedMeter, LevelReport, NewGrant, Reserving, UsageEvent,
 };
 pub use error::{Error, ErrorKind};
 pub use evaluate::{

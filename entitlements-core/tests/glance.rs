@@ -132,7 +132,15 @@ impl World {
     }
 
     fn decides(&self, handle: &Entitlements) -> Vec<Decision> {
-        FEATURES.iter().map(|feature| handle.check_warm(&self.request(feature)).unwrap()).collect()
+        let decide = |feature: &&'static str| {
+            let request = self.request(feature);
+            let decision = handle.check_warm(&request).unwrap();
+            let at_once = handle.check_at_once(&request, || None).unwrap();
+            assert_eq!(at_once.is_allowed(), decision.is_allowed());
+            assert_eq!(Decision::from(at_once), decision);
+            decision
+        };
+        FEATURES.iter().map(decide).collect()
     }
 
     /// What the steps say, without anything that was worked out before.

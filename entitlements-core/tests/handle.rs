@@ -11,8 +11,8 @@ use entitlements_core::observer::{Event, Observer};
 use entitlements_core::policy::Policy;
 use entitlements_core::store::{PageRequest, SharedStore, UsageStore};
 use entitlements_core::{
-    Action, Amount, Catalog, Consume, Consumption, Entitlements, ErrorKind, ManualClock, MemoryStore,
-    NewGrant, Reason, Request, Subject, Subscription, SubscriptionStatus,
+    Action, Amount, Catalog, Consume, Consumption, Context, Decision, Entitlements, ErrorKind, ManualClock,
+    MemoryStore, NewGrant, Reason, Request, Subject, Subscription, SubscriptionStatus,
 };
 use serde_json::json;
 
@@ -277,6 +277,26 @@ async fn a_policy_counts_from_the_next_check_on() {
     assert_eq!(bench.entitlements.insert_policy(&policy).await.unwrap_err().kind(), ErrorKind::Taken);
     bench.entitlements.remove_policy(&policy.id).await.unwrap().unwrap();
     assert!(!bench.entitlements.check(&request).await.unwrap().is_allowed());
+}
+
+#[tokio::test]
+async fn the_circumstances_are_asked_for_where_they_may_matter() {
+    let bench = bench().await;
+    let policy = json!({"id": "eu", "effect": "allow", "target": {"features": ["boardroom"]},
+        "condition": {"eq": ["context.region", "eu"]}});
+    bench.entitlements.insert_policy(&Policy::from_json(&policy).unwrap()).await.unwrap();
+    let (eu, us) = (Context::default().with("region", "eu"), Context::default().with("region", "us"));
+    let request = Request::new(&bench.acme, "boardroom", Action::View).with_context(&eu);
+    assert!(bench.entitlements.check(&request).await.unwrap().is_allowed());
+
+    let decide = |request: &Request<'_>, context| {
+        let at_once = bench.entitlements.check_at_once(request, || context).unwrap();
+        (at_once.is_allowed(), Decision::from(at_once).reason)
+    };
+    assert_eq!(decide(&request, None), (true, Reason::AllowedByPolicy), "its own");
+    assert_eq!(decide(&request, Some(&us)), (false, Reason::FeatureNotInPlan), "another");
+    let elsewhere = request.with_context(&us);
+    assert_eq!(decide(&elsewhere, Some(&eu)), (true, Reason::AllowedByPolicy));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The short way of most requests: a rule that only requires a feature, a subject that is among the extensions, and facts
 //! that are in memory. It copies nothing but the decision, and takes no request apart.
 
-use entitlements_core::{Action, Context, Decision, Request};
+use entitlements_core::{Action, AtOnce, Context, Request};
 use http::{Extensions, Method, Uri};
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -32,7 +32,7 @@ impl Gate {
         uri: &Uri,
         extensions: &Extensions,
         counted: &mut bool,
-    ) -> Option<Decision> {
+    ) -> Option<AtOnce> {
         // Who traces wants to see the span, too.
         if LevelFilter::current() >= Level::DEBUG {
             return None;
@@ -51,7 +51,7 @@ impl Gate {
         uri: &Uri,
         extensions: &Extensions,
         counted: &mut bool,
-    ) -> Option<Decision> {
+    ) -> Option<AtOnce> {
         if !self.shared().has_a_short_way() {
             return None;
         }
@@ -72,15 +72,12 @@ impl Gate {
         action: Action,
         extensions: &Extensions,
         counted: &mut bool,
-    ) -> Option<Decision> {
+    ) -> Option<AtOnce> {
         let shared = self.shared();
         let feature = rule.require.as_ref()?.feature;
-        let mut request = Request::new(shared.identify.at_hand(extensions)?, feature, action);
-        if let Some(context) = extensions.get::<Context>() {
-            request.context = context;
-        }
+        let request = Request::new(shared.identify.at_hand(extensions)?, feature, action);
         rule.hit();
         *counted = true;
-        shared.entitlements.check_warm(&request)
+        shared.entitlements.check_at_once(&request, || extensions.get::<Context>())
     }
 }

@@ -10,6 +10,7 @@ use http::{Request, Response};
 use pin_project_lite::pin_project;
 use tower_service::Service;
 
+use crate::denial::Denial;
 use crate::deny::Deny;
 use crate::in_handler::Later;
 use crate::pending::Pending;
@@ -28,36 +29,52 @@ pin_project! {
 }
 
 pin_project! {
+    // What is rare is boxed, so that the usual state is the future of the inner service and nothing else, which need not be
+    // moved to become a part of it.
     #[project = StateProj]
     enum State<S, A, D>
     where
         S: Service<Request<A>>,
     {
-        /// No rule asks anything of the request.
-        Passed {
+        /// The inner service was called, and nobody waits for how it ends.
+        Unwatched {
             #[pin]
             inner: S::Future,
-            later: Option<Later<D>>,
         },
-        /// The facts are asked; the inner service waits, ready.
+        /// The inner service was called, and somebody does.
+        Watched {
+            watched: Pin<Box<Watched<S::Future, D>>>,
+        },
+        /// The facts are asked.
         Asking {
-            pending: Pending,
-            waiting: Option<Box<(S, Request<A>)>>,
-            later: Option<Later<D>>,
-            shell: Arc<Shell<D>>,
-        },
-        /// The inner service was called.
-        Admitted {
-            #[pin]
-            inner: S::Future,
-            ticket: Option<Box<Ticket>>,
-            later: Option<Later<D>>,
+            asking: Option<Box<Asking<S, A, D>>>,
         },
         /// The answer is known.
         Denied {
-            response: Option<S::Response>,
+            response: Option<Box<S::Response>>,
         },
     }
+}
+
+pin_project! {
+    /// A request for which there is something to do when it ends.
+    #[project = Projected]
+    struct Watched<F, D> {
+        #[pin]
+        inner: F,
+        ticket: Option<Box<Ticket>>,
+        later: Option<Later<D>>,
+    }
+}
+
+/// A request that waits for its facts.
+struct Asking<S, A, D> {
+    pending: Pending,
+    /// Was made ready.
+    service: S,
+    request: Request<A>,
+    later: Option<Later<D>>,
+    shell: Arc<Shell<D>>,
 }
 
 impl<S, A, D> ResponseFuture<S, A, D>
@@ -67,38 +84,28 @@ where
     /// The inner service was called, and nobody waits for how it ends.
     #[inline]
     pub(crate) const fn unwatched(inner: S::Future) -> Self {
-        Self { state: State::Passed { inner, later: None } }
+        Self { state: State::Unwatched { inner } }
     }
 
     /// Calls the inner service, which is ready.
     #[inline(never)]
     pub(crate) fn passed(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
-        if later.is_some() {
-            return Self::watched(ready, request, later);
-        }
-        Self::unwatched(ready.call(request))
+        Self { state: call(ready, request, None, later) }
     }
 
-    /// The same while somebody waits for how it ends.
-    fn watched(ready: &mut S, request: Request<A>, later: Option<Later<D>>) -> Self {
-        let watch = Watch { ticket: None, later };
-        let inner = ready.call(request);
-        let (_, later) = watch.seen_off();
-        Self { state: State::Passed { inner, later } }
-    }
-
-    pub(crate) const fn denied(response: S::Response) -> Self {
-        Self { state: State::Denied { response: Some(response) } }
+    pub(crate) fn denied(response: S::Response) -> Self {
+        Self { state: State::Denied { response: Some(Box::new(response)) } }
     }
 
     /// Calls the inner service, which is ready.
     pub(crate) fn admitted(
         ready: &mut S,
-        request: Request<A>,
-        ticket: Box<Ticket>,
+        mut request: Request<A>,
+        mut ticket: Box<Ticket>,
         later: Option<Later<D>>,
     ) -> Self {
-        Self { state: call(ready, request, ticket, later) }
+        ticket.attach(request.extensions_mut());
+        Self { state: call(ready, request, Some(ticket), later) }
     }
 
     pub(crate) fn asking(
@@ -108,7 +115,8 @@ where
         later: Option<Later<D>>,
         shell: Arc<Shell<D>>,
     ) -> Self {
-        Self { state: State::Asking { pending, waiting: Some(Box::new((ready, request))), later, shell } }
+        let asking = Asking { pending, service: ready, request, later, shell };
+        Self { state: State::Asking { asking: Some(Box::new(asking)) } }
     }
 }
 
@@ -123,45 +131,18 @@ where
         let mut state = self.project().state;
         loop {
             let next = match state.as_mut().project() {
-                StateProj::Passed { inner, later: None } => return inner.poll(context),
-                StateProj::Passed { inner, later } => {
-                    let watch = Watch { ticket: None, later: later.take() };
-                    let polled = inner.poll(context);
-                    (_, *later) = watch.seen_off();
-                    let mut result = ready!(polled);
-                    end(None, later.take(), &mut result);
-                    return Poll::Ready(result);
-                }
-                StateProj::Asking { pending, waiting, later, shell } => {
-                    let decided = ready!(Pin::new(pending).poll(context));
+                StateProj::Unwatched { inner } => return inner.poll(context),
+                StateProj::Watched { watched } => return watched.as_mut().poll(context),
+                StateProj::Asking { asking: place } => {
                     // Taken once: a future is not polled again after it was ready.
-                    let Some(waiting) = waiting.take() else { return Poll::Pending };
-                    let (service, request) = *waiting;
-                    match decided {
-                        Ok(ticket) => {
-                            let mut service = service;
-                            call(&mut service, request, Box::new(ticket), later.take())
-                        }
-                        Err(denial) => {
-                            drop(service);
-                            let (parts, _) = request.into_parts();
-                            let mut response = shell.deny.respond(&denial, &parts);
-                            shell.gate.announce(&denial, response.headers_mut());
-                            State::Denied { response: Some(response) }
-                        }
-                    }
-                }
-                StateProj::Admitted { inner, ticket, later } => {
-                    let watch = Watch { ticket: ticket.take(), later: later.take() };
-                    let polled = inner.poll(context);
-                    (*ticket, *later) = watch.seen_off();
-                    let mut result = ready!(polled);
-                    end(ticket.take(), later.take(), &mut result);
-                    return Poll::Ready(result);
+                    let Some(asking) = place else { return Poll::Pending };
+                    let decided = ready!(Pin::new(&mut asking.pending).poll(context));
+                    let Some(asking) = place.take() else { return Poll::Pending };
+                    asking.answered(decided)
                 }
                 StateProj::Denied { response } => {
                     let Some(response) = response.take() else { return Poll::Pending };
-                    return Poll::Ready(Ok(response));
+                    return Poll::Ready(Ok(*response));
                 }
             };
             state.set(next);
@@ -169,21 +150,65 @@ where
     }
 }
 
+impl<F, D, B, E> Future for Watched<F, D>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    D: Deny<B>,
+{
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Projected { inner, ticket, later } = self.project();
+        let watch = Watch { ticket: ticket.take(), later: later.take() };
+        let polled = inner.poll(context);
+        (*ticket, *later) = watch.seen_off();
+        let mut result = ready!(polled);
+        end(ticket.take(), later.take(), &mut result);
+        Poll::Ready(result)
+    }
+}
+
+impl<S, A, D, B> Asking<S, A, D>
+where
+    S: Service<Request<A>, Response = Response<B>>,
+    D: Deny<B>,
+{
+    /// Goes on with what was decided.
+    fn answered(self, decided: Result<Ticket, Denial>) -> State<S, A, D> {
+        let Self { pending: _, mut service, mut request, later, shell } = self;
+        match decided {
+            Ok(ticket) => {
+                let mut ticket = Box::new(ticket);
+                ticket.attach(request.extensions_mut());
+                call(&mut service, request, Some(ticket), later)
+            }
+            Err(denial) => {
+                drop(service);
+                let (parts, _) = request.into_parts();
+                let mut response = shell.deny.respond(&denial, &parts);
+                shell.gate.announce(&denial, response.headers_mut());
+                State::Denied { response: Some(Box::new(response)) }
+            }
+        }
+    }
+}
+
 /// Calls the inner service, which was made ready before.
 fn call<S, A, D>(
     service: &mut S,
-    mut request: Request<A>,
-    mut ticket: Box<Ticket>,
+    request: Request<A>,
+    ticket: Option<Box<Ticket>>,
     later: Option<Later<D>>,
 ) -> State<S, A, D>
 where
     S: Service<Request<A>>,
 {
-    ticket.attach(request.extensions_mut());
-    let watch = Watch { ticket: Some(ticket), later };
+    let watch = Watch { ticket, later };
     let inner = service.call(request);
-    let (ticket, later) = watch.seen_off();
-    State::Admitted { inner, ticket, later }
+    match watch.seen_off() {
+        (None, None) => State::Unwatched { inner },
+        (ticket, later) => State::Watched { watched: Box::pin(Watched { inner, ticket, later }) },
+    }
 }
 
 /// Ends every ticket of a request: the rule's first, then those that were made within the handler.

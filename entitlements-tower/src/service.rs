@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use entitlements_core::Decision;
+use entitlements_core::{AtOnce, Decision};
 use http::{Extensions, Request, Response};
 use tower_service::Service;
 
@@ -40,6 +40,36 @@ impl<D> Shell<D> {
     pub(crate) fn anew(&self) -> Arc<Self> {
         Arc::new(Self::new(self.gate.clone(), self.typed.clone(), Arc::clone(&self.deny)))
     }
+
+    /// Admits a request that has the short way: then its decision is among the extensions, and nothing else is to be done.
+    /// Not a part of `call`, so that what is called around it stays small.
+    #[inline(never)]
+    fn admit_at_once<A>(&self, request: &mut Request<A>) -> Option<Undone> {
+        let (method, uri, extensions) = (request.method(), request.uri(), request.extensions());
+        let mut counted = false;
+        let known = self.gate.decide_at_once(&self.usual, method, uri, extensions, &mut counted);
+        match known {
+            // Made whole where it is to stay.
+            Some(AtOnce::Allowed(allowed)) => drop(request.extensions_mut().insert(Decision::from(allowed))),
+            Some(AtOnce::Decided(decision)) if decision.is_allowed() => {
+                keep(request.extensions_mut(), decision);
+            }
+            Some(AtOnce::Decided(decision)) => {
+                return Some(Undone::Decision { known: Some(Box::new(decision)), counted });
+            }
+            None => return Some(Undone::Decision { known: None, counted }),
+        }
+        self.typed.is_some().then_some(Undone::Extractors)
+    }
+}
+
+/// What is still to be done for a request.
+enum Undone {
+    /// To decide about it, where the decision is not known, which is to deny it; and to count it as one that its rule matched,
+    /// where it was not counted.
+    Decision { known: Option<Box<Decision>>, counted: bool },
+    /// To let extractors ask.
+    Extractors,
 }
 
 impl<S, D> EntitlementService<S, D> {
@@ -77,41 +107,29 @@ where
         self.inner.poll_ready(context)
     }
 
-    #[inline(never)]
+    #[inline]
     fn call(&mut self, mut request: Request<A>) -> Self::Future {
-        let Shell { gate, usual, .. } = &*self.shell;
-        let (method, uri, extensions) = (request.method(), request.uri(), request.extensions());
-        let mut counted = false;
-        let known = gate.decide_at_once(usual, method, uri, extensions, &mut counted);
-        if !known.as_ref().is_some_and(Decision::is_allowed) {
-            return self.begin(request, known, counted);
+        match self.shell.admit_at_once(&mut request) {
+            None => ResponseFuture::unwatched(self.inner.call(request)),
+            Some(undone) => self.begin(request, undone),
         }
-        if let Some(decision) = known {
-            request.extensions_mut().insert(decision);
-        }
-        if self.shell.typed.is_none() {
-            return ResponseFuture::unwatched(self.inner.call(request));
-        }
-        let later = self.let_extractors_ask(request.extensions_mut());
-        ResponseFuture::passed(&mut self.inner, request, later)
     }
 }
 
 impl<S, D> EntitlementService<S, D> {
     /// Begins what has no short way. Apart, so that the short one stays short.
     #[inline(never)]
-    fn begin<A, B>(
-        &mut self,
-        request: Request<A>,
-        known: Option<Decision>,
-        counted: bool,
-    ) -> ResponseFuture<S, A, D>
+    fn begin<A, B>(&mut self, mut request: Request<A>, undone: Undone) -> ResponseFuture<S, A, D>
     where
         S: Service<Request<A>, Response = Response<B>> + Clone,
         D: Deny<B>,
     {
+        let Undone::Decision { known, counted } = undone else {
+            let later = self.let_extractors_ask(request.extensions_mut());
+            return ResponseFuture::passed(&mut self.inner, request, later);
+        };
         let (mut parts, body) = request.into_parts();
-        match self.shell.gate.begin_lightly(&mut parts, known, counted) {
+        match self.shell.gate.begin_lightly(&mut parts, known.map(|known| *known), counted) {
             Begun::Pass | Begun::Allowed(None) => {
                 let later = self.let_extractors_ask(&mut parts.extensions);
                 ResponseFuture::passed(&mut self.inner, Request::from_parts(parts, body), later)
@@ -135,6 +153,12 @@ impl<S, D> EntitlementService<S, D> {
             }
         }
     }
+}
+
+/// Keeps a decision for the handler.
+#[inline(never)]
+fn keep(extensions: &mut Extensions, decision: Decision) {
+    extensions.insert(decision);
 }
 
 impl<S: Clone, D> Clone for EntitlementService<S, D> {

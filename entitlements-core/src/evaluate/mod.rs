@@ -27,7 +27,7 @@ pub use diff::{Difference, DifferenceKind, diff};
 pub use explain::{Candidate, Change, ChangeKind, Explanation, Step, StepKind, StepOutcome, explain};
 pub(crate) use horizon::Horizon;
 pub use recording::{RecordedPolicy, Recording, ReplayError};
-pub(crate) use straight::Straight;
+pub(crate) use straight::{Allow, Straight};
 pub use usage::UsageItem;
 pub(crate) use usage::usage;
 
@@ -39,7 +39,6 @@ use crate::request::Request;
 use crate::snapshot::Snapshot;
 use in_effect::InEffect;
 use outcome::{Outcome, Shown};
-use straight::Allow;
 
 /// Decides one request against everything that is known about its company.
 ///

@@ -70,9 +70,9 @@ impl Straight {
 
 /// What allows a request alone. The decision is apart: it is large, and to carry it around costs as much as to make it.
 pub(crate) struct Allow<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) feature: &'a Feature,
-    pub(super) expires_at: Option<DateTime<Utc>>,
+    pub(crate) plan: &'a Plan,
+    pub(crate) feature: &'a Feature,
+    pub(crate) expires_at: Option<DateTime<Utc>>,
 }
 
 impl Allow<'_> {
