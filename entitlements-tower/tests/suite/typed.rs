@@ -233,6 +233,22 @@ async fn a_meter_in_the_signature_says_more_than_the_rule() {
     assert_eq!(said, ["\"reports\";r=2;t=2041200"]);
 }
 
+/// With facts in memory the layer admits at once, and the extractors ask all the same.
+#[tokio::test]
+async fn a_meter_in_the_signature_is_charged_though_the_rule_is_decided_at_once() {
+    let world = World::warm().await;
+    let handler =
+        async |_: Entitled<Boardroom>, paid: Metered<Reports>| paid.receipt().unwrap().used.get().to_string();
+    let app = Router::new().route("/boardroom", any(handler)).route_layer(layer(&world));
+    for used in ["1", "2", "3"] {
+        assert_eq!(ask(&app, "pro-co", "GET", "/boardroom").await, (200, used.into()));
+    }
+    assert_eq!(ask(&app, "pro-co", "GET", "/boardroom").await.0, 402);
+    assert_eq!(ask(&app, "starter-co", "GET", "/boardroom").await.0, 402);
+    assert_eq!(world.used("pro-co", "reports").await, 3);
+    assert_eq!(world.used("starter-co", "reports").await, 0);
+}
+
 #[tokio::test]
 async fn a_meter_in_the_signature_says_what_is_left() {
     let world = World::new().await;
